@@ -1,0 +1,262 @@
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+void ul_closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int ul_fd_steal(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return ul_err_set(err, UL_E_ABSENT, "no directory %s", path);
+	if (fd < 0)
+		return ul_err_sys(err, "open directory %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int ul_dir_make(const char *path, struct ul_err *err)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+	char *slash;
+
+	if (len >= sizeof part)
+		return ul_err_set(err, UL_E_INVALID, "path too long: %s", path);
+	memcpy(part, path, len + 1);
+	for (slash = part + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		if (mkdir(part, 0777) && errno != EEXIST)
+			return ul_err_sys(err, "make directory %s", part);
+		*slash = '/';
+	}
+	if (mkdir(part, 0777) && errno != EEXIST)
+		return ul_err_sys(err, "make directory %s", part);
+	return 0;
+}
+
+void ul_names_release(struct ul_names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->len; i++)
+		free(names->names[i]);
+	free(names->names);
+	*names = UL_NAMES_INIT;
+}
+
+static int names_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool names_add(struct ul_names *names, const char *name)
+{
+	char **grown = ul_grow(names->names, &names->cap, names->len + 1,
+			       sizeof *grown);
+
+	if (!grown)
+		return false;
+	names->names = grown;
+	grown[names->len] = ul_strdup(name);
+	return grown[names->len] && ++names->len;
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(closedirp) DIR *dir = NULL;
+	struct dirent *entry;
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ul_err_sys(err, "open directory");
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return ul_err_sys(err, "open directory");
+	}
+	while (errno = 0, (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (!names_add(&names, entry->d_name))
+			return ul_err_nomem(err);
+	}
+	if (errno)
+		return ul_err_sys(err, "read directory");
+	if (names.len)
+		qsort(names.names, names.len, sizeof *names.names, names_cmp);
+	*ret_names = names;
+	names = UL_NAMES_INIT;
+	return 0;
+}
+
+static int file_read_open(int fd, const char *path, size_t max_bytes,
+			  struct ul_buf *buf, struct ul_err *err)
+{
+	size_t start = buf->len;
+	struct stat st;
+	ssize_t got;
+
+	if (fstat(fd, &st))
+		return ul_err_sys(err, "stat %s", path);
+	if (!S_ISREG(st.st_mode))
+		return ul_err_set(err, UL_E_IO, "%s is no regular file", path);
+	for (;;) {
+		size_t room = max_bytes - (buf->len - start);
+
+		if (room > 65536)
+			room = 65536;
+		/* One byte past the limit tells "longer" from "just fits". */
+		if (!ul_buf_reserve(buf, room + 1))
+			return ul_err_nomem(err);
+		got = read(fd, buf->data + buf->len, room + 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return ul_err_sys(err, "read %s", path);
+		if ((size_t)got > room && room < 65536)
+			return ul_err_set(err, UL_E_LIMIT,
+					  "%s is longer than %zu bytes", path,
+					  max_bytes);
+		buf->len += (size_t)got;
+		buf->data[buf->len] = '\0';
+		if (!got)
+			return 0;
+	}
+}
+
+int ul_file_read(int dirfd, const char *path, size_t max_bytes,
+		 struct ul_buf *buf, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = openat(
+		dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return ul_err_set(err, UL_E_ABSENT, "no file %s", path);
+	if (fd < 0)
+		return ul_err_sys(err, "open %s", path);
+	return file_read_open(fd, path, max_bytes, buf, err);
+}
+
+int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err)
+{
+	const char *next = data;
+
+	while (len) {
+		ssize_t put = write(fd, next, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return ul_err_sys(err, "write");
+		next += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+int ul_fd_sync(int fd, const char *what, struct ul_err *err)
+{
+	return fsync(fd) ? ul_err_sys(err, "sync %s", what) : 0;
+}
+
+static int file_write_synced(int dirfd, const char *name, const void *data,
+			     size_t len, mode_t mode, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = openat(
+		dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return ul_err_sys(err, "create %s", name);
+	if (ul_fd_write_all(fd, data, len, err))
+		return ul_err_wrap(err, "%s", name);
+	return ul_fd_sync(fd, name, err);
+}
+
+int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
+		    mode_t mode, struct ul_err *err)
+{
+	char temp[NAME_MAX + 1], hex[17];
+	int rc;
+
+	ul_random_hex(hex);
+	if (snprintf(temp, sizeof temp, ".%s.%s.tmp", name, hex) >=
+	    (int)sizeof temp)
+		return ul_err_set(err, UL_E_INVALID, "name too long: %s", name);
+	rc = file_write_synced(dirfd, temp, data, len, mode, err);
+	if (!rc && renameat(dirfd, temp, dirfd, name))
+		rc = ul_err_sys(err, "rename to %s", name);
+	if (rc) {
+		unlinkat(dirfd, temp, 0);
+		return rc;
+	}
+	return ul_fd_sync(dirfd, "directory", err);
+}
+
+int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
+	       void *arg, struct ul_err *err)
+{
+	int op = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int waited_ms;
+
+	for (waited_ms = 0; flock(fd, op); waited_ms += 10) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return ul_err_sys(err, "lock");
+		if (waited_ms >= timeout_ms)
+			return ul_err_set(err, UL_E_BUSY,
+					  "locked by another process");
+		if (!waited_ms && waiting)
+			waiting(arg);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+void ul_random_hex(char hex[17])
+{
+	uint64_t value = 0;
+
+	/* getrandom() of 8 bytes neither fails nor returns short. */
+	if (getrandom(&value, sizeof value, 0) != sizeof value)
+		abort();
+	snprintf(hex, 17, "%016llx", (unsigned long long)value);
+}

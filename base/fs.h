@@ -1,0 +1,79 @@
+/*
+ * base/fs.h - files, relative to an open directory, durable when asked.
+ *
+ * Nothing here follows a symlink in the last component, everything is opened
+ * close-on-exec. "Durable" means: survives a power cut once 0 was returned.
+ */
+#ifndef UL_BASE_FS_H
+#define UL_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ul_buf;
+struct ul_err;
+
+/* ul_cleanup(ul_closep): close a descriptor variable unless it is -1. */
+void ul_closep(int *fd);
+
+/* Hand over a descriptor variable; it is -1 afterwards. */
+int ul_fd_steal(int *fd);
+
+/*
+ * Open a directory below dirfd (AT_FDCWD for paths of the command line).
+ * Returns: 0 with *ret_fd; UL_E_ABSENT where there is nothing of that name;
+ * UL_E_IO for all else.
+ */
+int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err);
+
+/* mkdir -p, mode 0777 less umask for each. UL_E_IO where it fails. */
+int ul_dir_make(const char *path, struct ul_err *err);
+
+/*
+ * The names in a directory (without . and ..), sorted by strcmp.
+ * Owner: *ret_names and each name are freed by ul_names_release().
+ */
+struct ul_names {
+	char **names;
+	size_t len;
+	size_t cap;
+};
+#define UL_NAMES_INIT ((struct ul_names){ .names = NULL })
+int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err);
+void ul_names_release(struct ul_names *names);
+
+/*
+ * Append a whole regular file to buf, max_bytes at most.
+ * Returns: UL_E_ABSENT, UL_E_LIMIT (longer), UL_E_IO (no regular file too).
+ */
+int ul_file_read(int dirfd, const char *path, size_t max_bytes,
+		 struct ul_buf *buf, struct ul_err *err);
+
+/* Write all of data, whatever write() returns. */
+int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err);
+
+/*
+ * Create or replace a file so that a reader sees the old or the new content,
+ * never a part, and durably: written beside as ".NAME.<random>.tmp", synced,
+ * renamed, directory synced.
+ */
+int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
+		    mode_t mode, struct ul_err *err);
+
+/* fsync a directory or file. */
+int ul_fd_sync(int fd, const char *what, struct ul_err *err);
+
+/*
+ * Take flock() on an open file, exclusive or shared. Waits up to
+ * timeout_ms; `waiting` (may be NULL) is called once, before the wait.
+ * Returns: 0, UL_E_BUSY, UL_E_IO.
+ */
+int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
+	       void *arg, struct ul_err *err);
+
+/* 16 random lower-case hex digits and a NUL. */
+void ul_random_hex(char hex[17]);
+
+#endif

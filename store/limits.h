@@ -1,0 +1,71 @@
+/*
+ * store/limits.h - every bound on bytes that come from outside, with its
+ * reason. Nothing is allocated, read or created for outside data before it
+ * was held against one of these; exceeding one is UL_E_LIMIT.
+ */
+#ifndef UL_STORE_LIMITS_H
+#define UL_STORE_LIMITS_H
+
+/* A manifest, index or config. Registries cap manifests at 4 MiB; BuildKit
+ * cache configs of huge builds were seen at 8 MiB. */
+#define UL_MANIFEST_MAX_BYTES (16u << 20)
+
+/* A layout's index.json: 100,000 images at 400 bytes an entry. */
+#define UL_INDEX_MAX_BYTES (64u << 20)
+
+/* JSON nesting. OCI documents need 6; more is an attack on recursion. */
+#define UL_JSON_MAX_DEPTH 64
+
+/* References out of one manifest or index. overlayfs stops at 500 layers;
+ * multi-platform indexes and caches have some thousands of entries. */
+#define UL_MANIFEST_MAX_REFS 65536
+
+/* Indexes within indexes, followed when one image is looked at. */
+#define UL_INDEX_MAX_NESTING 16
+
+/* Layers of one image: overlayfs refuses more than 500 lower directories. */
+#define UL_IMAGE_MAX_LAYERS 500
+
+/* An image name with tag and digest; Docker allows 255 + 128 + 72. */
+#define UL_NAME_MAX_BYTES 512
+
+/* A snapshot or lease key; it has to fit a file name when escaped. */
+#define UL_KEY_MAX_BYTES 80
+
+/* Labels of a lease or snapshot: as containerd, key plus value. */
+#define UL_LABEL_MAX_BYTES 4096
+#define UL_LABELS_MAX_COUNT 64
+
+/* Entries in one layer's tar, ours to create on disk one by one. The largest
+ * images seen have 600,000; a layer of more is an attack on inodes. */
+#define UL_LAYER_MAX_ENTRIES 4000000u
+
+/* Unpacked length of one layer. The largest images seen (CUDA with models)
+ * have layers of 60 GiB. */
+#define UL_LAYER_MAX_BYTES ((uint64_t)1 << 40)
+
+/* Unpacked over packed length, once more than 1 GiB is unpacked: zstd and
+ * gzip of real layers stay below 100; zeros reach 1000 (gzip), 30,000 (zstd).
+ */
+#define UL_LAYER_MAX_RATIO 2000u
+#define UL_LAYER_RATIO_FROM_BYTES ((uint64_t)1 << 30)
+
+/* One path in a layer, and one component of it (kernel: PATH_MAX, NAME_MAX).
+ */
+#define UL_LAYER_PATH_MAX_BYTES 4095
+#define UL_LAYER_DEPTH_MAX 1024
+
+/* Extended attributes of one entry (kernel: 64 KiB a value, 255 a name). */
+#define UL_XATTRS_MAX_BYTES (256u << 10)
+#define UL_XATTRS_MAX_COUNT 256
+
+/* Symlinks followed when the parent of an entry is resolved (kernel: 40). */
+#define UL_SYMLINKS_MAX 40
+
+/* Entries in an image archive (docker save, OCI): blobs and folders. */
+#define UL_ARCHIVE_MAX_ENTRIES 200000u
+
+/* A whole image archive when it comes as a stream: 4 TiB. */
+#define UL_ARCHIVE_MAX_BYTES ((uint64_t)1 << 42)
+
+#endif

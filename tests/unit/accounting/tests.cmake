@@ -1,0 +1,1 @@
+# ul_unit_test(accounting MODULE ul_...)

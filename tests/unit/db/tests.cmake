@@ -1,0 +1,1 @@
+# ul_unit_test(db MODULE ul_...)

@@ -1,0 +1,1 @@
+# ul_unit_test(oci MODULE ul_...)
