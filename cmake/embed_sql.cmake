@@ -1,0 +1,13 @@
+# Writes OUT: the schema steps (INPUTS, in order) as C string literals.
+set(text "/* generated from store/db/sql */\nstatic const char *const ul_schema_steps[] = {\n")
+foreach(file ${INPUTS})
+  file(STRINGS ${file} lines)
+  foreach(line IN LISTS lines)
+    string(REPLACE "\\" "\\\\" line "${line}")
+    string(REPLACE "\"" "\\\"" line "${line}")
+    string(APPEND text "\t\"${line}\\n\"\n")
+  endforeach()
+  string(APPEND text "\t,\n")
+endforeach()
+string(APPEND text "};\n")
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,444 @@
+/*
+ * Saving a record: only what is dirty. Objects go first, so that each has a
+ * row when references to it are written.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/db/db.h"
+#include "store/db/record.h"
+#include "store/db/stmt.h"
+#include "store/db/words.h"
+
+struct save {
+	struct ul_db *db;
+	struct ul_record *record;
+	struct ul_err *err;
+};
+
+static bool record_is_dirty(const struct ul_record *record)
+{
+	size_t i;
+
+	if (record->store_dirty || record->named_saved < record->named_count)
+		return true;
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+
+		if (object->is_dirty || object->refs_dirty ||
+		    object->measure_dirty || object->is_gone)
+			return true;
+	}
+	for (i = 0; i < record->name_count; i++) {
+		if (record->names[i].is_dirty || record->names[i].is_gone)
+			return true;
+	}
+	for (i = 0; i < record->used_count; i++) {
+		if (record->used[i].is_dirty)
+			return true;
+	}
+	return false;
+}
+
+static int save_store(struct save *save, const char *kind, const char *path)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL, *set = NULL;
+	struct ul_record *record = save->record;
+	int rc;
+
+	if (!record->store_row) {
+		rc = ul_stmt_get(save->db, UL_SQL_STORE_ADD, &add, save->err);
+		if (rc)
+			return rc;
+		ul_stmt_bind_text(add, ":kind", kind);
+		ul_stmt_bind_text(add, ":path", path);
+		rc = ul_stmt_run(add, save->err);
+		if (rc)
+			return rc;
+		record->store_row = ul_db_last_id(save->db);
+		record->store_dirty = true;
+	}
+	if (!record->store_dirty)
+		return 0;
+	rc = ul_stmt_get(save->db, UL_SQL_STORE_SET, &set, save->err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":id", record->store_row);
+	ul_stmt_bind_text(set, ":uid", record->store_uid);
+	ul_stmt_bind_i64(set, ":generation", record->generation);
+	ul_stmt_bind_i64(set, ":scanned", record->scanned_unix_s);
+	ul_stmt_bind_i64(set, ":walked", record->walked_unix_s);
+	ul_stmt_bind_i64(set, ":residual", record->residual_bytes);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_new_row(struct save *save, struct ul_object *object)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_OBJECT_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", save->record->store_row);
+	ul_stmt_bind_text(add, ":kind", ul_kind_words[object->kind]);
+	ul_stmt_bind_text(add, ":namespace", object->ns);
+	ul_stmt_bind_text(add, ":snapshotter", object->snapshotter);
+	ul_stmt_bind_text(add, ":key", object->key);
+	rc = ul_stmt_next(add, save->err);
+	if (rc < 0)
+		return rc;
+	object->row = ul_stmt_i64(add, 0);
+	return ul_stmt_run(add, save->err);
+}
+
+/* kept_by is written by save_kept_by(), when every object has its row. */
+static int save_object_row(struct save *save, const struct ul_object *object)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_OBJECT_SET, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":id", object->row);
+	ul_stmt_bind_text(set, ":media_type", object->media_type);
+	ul_stmt_bind_text(set, ":artifact_type", object->artifact_type);
+	ul_stmt_bind_text(set, ":platform", object->platform);
+	ul_stmt_bind_i64(set, ":is_attestation", object->is_attestation);
+	ul_stmt_bind_i64(set, ":length_bytes", (int64_t)object->length_bytes);
+	ul_stmt_bind_i64(set, ":is_present", object->is_present);
+	ul_stmt_bind_i64(set, ":content", object->content);
+	ul_stmt_bind_i64(set, ":is_reachable", object->is_reachable);
+	ul_stmt_bind_i64(set, ":is_known", object->is_known);
+	ul_stmt_bind_i64(set, ":is_released", object->is_released);
+	ul_stmt_bind_i64(set, ":reachable_unix_s", object->reachable_unix_s);
+	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_kept_by(struct save *save, const struct ul_object *object)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_OBJECT_KEPT_BY, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":id", object->row);
+	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
+	ul_stmt_bind_i64(set, ":kept_by",
+			 object->kept_by == UL_OBJECT_NONE
+			     ? 0
+			     : save->record->objects[object->kept_by].row);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_by_row(struct save *save, enum ul_sql sql, const char *name,
+		       int64_t row)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *stmt = NULL;
+	int rc = ul_stmt_get(save->db, sql, &stmt, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(stmt, name, row);
+	return ul_stmt_run(stmt, save->err);
+}
+
+static int save_ref(struct save *save, const struct ul_object *object,
+		    uint32_t ordinal)
+{
+	const struct ul_object_ref *ref =
+	    &save->record->refs[object->first_ref + ordinal];
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_REF_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":source", object->row);
+	ul_stmt_bind_i64(add, ":ordinal", ordinal);
+	ul_stmt_bind_i64(add, ":target",
+			 save->record->objects[ref->target].row);
+	ul_stmt_bind_text(add, ":kind", ul_ref_words[ref->kind]);
+	ul_stmt_bind_text(add, ":reason", ref->reason);
+	return ul_stmt_run(add, save->err);
+}
+
+static int save_config(struct save *save, const struct ul_object *object)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_CONFIG_SET, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":object", object->row);
+	ul_stmt_bind_i64(set, ":created", object->config->created_unix_s);
+	ul_stmt_bind_text(set, ":diff_ids", object->config->diff_ids);
+	ul_stmt_bind_text(set, ":labels", object->config->labels);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_refs(struct save *save, const struct ul_object *object)
+{
+	uint32_t i;
+	int rc = save_by_row(save, UL_SQL_REFS_DELETE, ":source", object->row);
+
+	for (i = 0; !rc && i < object->ref_count; i++)
+		rc = save_ref(save, object, i);
+	if (!rc && object->config)
+		rc = save_config(save, object);
+	return rc;
+}
+
+static int save_link(struct save *save, const struct ul_object *object,
+		     const struct ul_measure_link *link)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc =
+	    ul_stmt_get(save->db, UL_SQL_MEASURE_LINK_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":object", object->row);
+	ul_stmt_bind_i64(add, ":dev", (int64_t)link->dev);
+	ul_stmt_bind_i64(add, ":ino", (int64_t)link->ino);
+	ul_stmt_bind_i64(add, ":nlink", link->nlink);
+	ul_stmt_bind_i64(add, ":seen", link->seen);
+	ul_stmt_bind_i64(add, ":in_split", link->in_split);
+	ul_stmt_bind_i64(add, ":allocated", (int64_t)link->allocated_bytes);
+	return ul_stmt_run(add, save->err);
+}
+
+static int save_measure_row(struct save *save, const struct ul_object *object)
+{
+	const struct ul_measure *measure = &object->measure;
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_MEASURE_SET, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":object", object->row);
+	ul_stmt_bind_i64(set, ":dev", (int64_t)measure->dev);
+	ul_stmt_bind_i64(set, ":ino", (int64_t)measure->ino);
+	ul_stmt_bind_i64(set, ":ctime_ns", measure->ctime_ns);
+	ul_stmt_bind_i64(set, ":allocated", (int64_t)measure->allocated_bytes);
+	ul_stmt_bind_i64(set, ":unpacked", (int64_t)measure->unpacked_bytes);
+	ul_stmt_bind_i64(set, ":measured", measure->measured_unix_s);
+	ul_stmt_bind_i64(set, ":agreed", measure->agreed);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_measure(struct save *save, const struct ul_object *object)
+{
+	size_t i;
+	int rc;
+
+	rc = save_by_row(save, UL_SQL_MEASURE_LINKS_DELETE, ":object",
+			 object->row);
+	if (rc)
+		return rc;
+	if (!object->measure.measured_unix_s)
+		return save_by_row(save, UL_SQL_MEASURE_DELETE, ":object",
+				   object->row);
+	rc = save_measure_row(save, object);
+	for (i = 0; !rc && i < object->measure.link_count; i++)
+		rc = save_link(save, object, &object->measure.links[i]);
+	return rc;
+}
+
+static int save_rows(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->object_count; i++) {
+		struct ul_object *object = &record->objects[i];
+
+		if (object->is_gone)
+			continue;
+		if (!object->row)
+			rc = save_new_row(save, object);
+		if (!rc && object->is_dirty)
+			rc = save_object_row(save, object);
+	}
+	return rc;
+}
+
+static int save_details(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->object_count; i++) {
+		struct ul_object *object = &record->objects[i];
+
+		if (object->is_gone)
+			continue;
+		if (object->is_dirty)
+			rc = save_kept_by(save, object);
+		if (!rc && object->refs_dirty)
+			rc = save_refs(save, object);
+		if (!rc && object->measure_dirty)
+			rc = save_measure(save, object);
+	}
+	return rc;
+}
+
+static int save_gone(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+
+		if (object->is_gone && object->row)
+			rc = save_by_row(save, UL_SQL_OBJECT_DELETE, ":id",
+					 object->row);
+	}
+	return rc;
+}
+
+static int save_name(struct save *save, const struct ul_name *name)
+{
+	enum ul_sql sql = name->is_gone ? UL_SQL_NAME_DELETE : UL_SQL_NAME_SET;
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, sql, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":store", save->record->store_row);
+	ul_stmt_bind_text(set, ":namespace", name->ns);
+	ul_stmt_bind_text(set, ":name", name->name);
+	if (!name->is_gone) {
+		ul_stmt_bind_text(set, ":digest", name->digest);
+		ul_stmt_bind_text(set, ":entry", name->entry);
+		ul_stmt_bind_i64(set, ":seen", name->seen_unix_s);
+		ul_stmt_bind_i64(set, ":vanished", name->vanished_unix_s);
+		ul_stmt_bind_i64(set, ":is_ours", name->is_ours);
+	}
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_used(struct save *save, const struct ul_used *used)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_USED_SET, &set, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":store", save->record->store_row);
+	ul_stmt_bind_text(set, ":namespace", used->ns);
+	ul_stmt_bind_text(set, ":digest", used->digest);
+	ul_stmt_bind_i64(set, ":used", used->used_unix_s);
+	return ul_stmt_run(set, save->err);
+}
+
+static int save_named(struct save *save, const char *digest)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_NAMED_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", save->record->store_row);
+	ul_stmt_bind_text(add, ":digest", digest);
+	return ul_stmt_run(add, save->err);
+}
+
+static int save_names(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->name_count; i++) {
+		if (record->names[i].is_dirty || record->names[i].is_gone)
+			rc = save_name(save, &record->names[i]);
+	}
+	for (i = 0; !rc && i < record->used_count; i++) {
+		if (record->used[i].is_dirty)
+			rc = save_used(save, &record->used[i]);
+	}
+	for (i = record->named_saved; !rc && i < record->named_count; i++)
+		rc = save_named(save, record->named[i]);
+	return rc;
+}
+
+static void record_clean(struct ul_record *record)
+{
+	size_t i;
+
+	record->store_dirty = false;
+	record->named_saved = record->named_count;
+	for (i = 0; i < record->object_count; i++) {
+		struct ul_object *object = &record->objects[i];
+
+		object->is_dirty = object->refs_dirty = false;
+		object->measure_dirty = false;
+		if (object->is_gone)
+			object->row = 0;
+	}
+	for (i = 0; i < record->name_count; i++)
+		record->names[i].is_dirty = false;
+	for (i = 0; i < record->used_count; i++)
+		record->used[i].is_dirty = false;
+}
+
+/* A transaction that fails takes the new row numbers with it. */
+static void record_forget_rows(struct ul_record *record, int64_t store_row,
+			       const int64_t *rows)
+{
+	size_t i;
+
+	record->store_row = store_row;
+	for (i = 0; i < record->object_count; i++)
+		record->objects[i].row = rows[i];
+}
+
+static int save_all(struct save *save, const char *kind, const char *path)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	int rc = ul_db_begin(save->db, &tx, save->err);
+
+	if (!rc)
+		rc = save_store(save, kind, path);
+	if (!rc)
+		rc = save_rows(save);
+	if (!rc)
+		rc = save_details(save);
+	if (!rc)
+		rc = save_gone(save);
+	if (!rc)
+		rc = save_names(save);
+	return rc ? rc : ul_db_commit(&tx, save->err);
+}
+
+int ul_record_save(struct ul_db *db, const char *store_kind,
+		   const char *store_path, struct ul_record *record,
+		   struct ul_err *err)
+{
+	struct save save = { .db = db, .record = record, .err = err };
+	ul_cleanup(ul_freep) int64_t *rows = NULL;
+	int64_t store_row = record->store_row;
+	size_t i;
+	int rc;
+
+	if (ul_db_is_read_only(db) ||
+	    (record->store_row && !record_is_dirty(record)))
+		return 0;
+	rows = ul_malloc(record->object_count * sizeof *rows);
+	if (!rows)
+		return ul_err_nomem(err);
+	for (i = 0; i < record->object_count; i++)
+		rows[i] = record->objects[i].row;
+	rc = save_all(&save, store_kind, store_path);
+	if (rc) {
+		record_forget_rows(record, store_row, rows);
+		return ul_err_wrap(err, "recording what is in %s", store_path);
+	}
+	record_clean(record);
+	return 0;
+}

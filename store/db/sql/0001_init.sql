@@ -1,0 +1,241 @@
+-- The record of one installation. Text forms are those of the command line
+-- and of JSON; every number carries its unit. docs/database.md explains it.
+
+CREATE TABLE store (
+	id INTEGER PRIMARY KEY,
+	kind TEXT NOT NULL
+		CHECK (kind IN ('embedded', 'oci', 'containerd', 'docker')),
+	path TEXT NOT NULL,
+	store_uid TEXT NOT NULL DEFAULT '',
+	generation INTEGER NOT NULL DEFAULT 0,
+	scanned_unix_s INTEGER NOT NULL DEFAULT 0,
+	walked_unix_s INTEGER NOT NULL DEFAULT 0,
+	residual_bytes INTEGER NOT NULL DEFAULT 0,
+	UNIQUE (kind, path)
+) STRICT;
+
+-- Anything that refers or is referred to.
+CREATE TABLE object (
+	id INTEGER PRIMARY KEY,
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	kind TEXT NOT NULL CHECK (kind IN ('image', 'blob', 'snapshot', 'lease',
+		'container', 'sandbox', 'ingest', 'file')),
+	namespace TEXT NOT NULL DEFAULT '',
+	snapshotter TEXT NOT NULL DEFAULT '',
+	key TEXT NOT NULL,
+	media_type TEXT NOT NULL DEFAULT '',
+	artifact_type TEXT NOT NULL DEFAULT '',
+	platform TEXT NOT NULL DEFAULT '',
+	is_attestation INTEGER NOT NULL DEFAULT 0 CHECK (is_attestation IN (0, 1)),
+	length_bytes INTEGER NOT NULL DEFAULT 0,
+	is_present INTEGER NOT NULL DEFAULT 0 CHECK (is_present IN (0, 1)),
+	-- 0: not looked at, 1: references known, 2: has none (opaque)
+	content INTEGER NOT NULL DEFAULT 0 CHECK (content BETWEEN 0 AND 2),
+	is_reachable INTEGER NOT NULL DEFAULT 0 CHECK (is_reachable IN (0, 1)),
+	is_known INTEGER NOT NULL DEFAULT 0 CHECK (is_known IN (0, 1)),
+	is_released INTEGER NOT NULL DEFAULT 0 CHECK (is_released IN (0, 1)),
+	reachable_unix_s INTEGER NOT NULL DEFAULT 0,
+	kept_by INTEGER REFERENCES object ON DELETE SET NULL,
+	kept_reason TEXT NOT NULL DEFAULT '',
+	UNIQUE (store, kind, key, namespace, snapshotter)
+) STRICT;
+CREATE INDEX object_kept_by ON object (kept_by) WHERE kept_by IS NOT NULL;
+
+CREATE TABLE ref (
+	source INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
+	ordinal INTEGER NOT NULL,
+	target INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
+	kind TEXT NOT NULL CHECK (kind IN ('forward', 'back', 'conditional')),
+	reason TEXT NOT NULL,
+	PRIMARY KEY (source, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ref_target ON ref (target);
+
+-- What an image config says.
+CREATE TABLE config (
+	object INTEGER PRIMARY KEY REFERENCES object ON DELETE CASCADE,
+	created_unix_s INTEGER NOT NULL,
+	diff_ids TEXT NOT NULL,
+	labels TEXT NOT NULL
+) STRICT;
+
+-- The measured file or directory under a record.
+CREATE TABLE measure (
+	object INTEGER PRIMARY KEY REFERENCES object ON DELETE CASCADE,
+	dev INTEGER NOT NULL,
+	ino INTEGER NOT NULL,
+	ctime_ns INTEGER NOT NULL,
+	allocated_bytes INTEGER NOT NULL,
+	unpacked_bytes INTEGER NOT NULL,
+	measured_unix_s INTEGER NOT NULL,
+	agreed INTEGER NOT NULL DEFAULT 0 CHECK (agreed IN (0, 1))
+) STRICT;
+
+-- Its inodes that have links elsewhere.
+CREATE TABLE measure_link (
+	object INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
+	dev INTEGER NOT NULL,
+	ino INTEGER NOT NULL,
+	nlink INTEGER NOT NULL,
+	seen INTEGER NOT NULL,
+	in_split INTEGER NOT NULL CHECK (in_split IN (0, 1)),
+	allocated_bytes INTEGER NOT NULL,
+	PRIMARY KEY (object, dev, ino)
+) STRICT, WITHOUT ROWID;
+
+-- Every name ever seen; vanished_unix_s is 0 while it is there.
+CREATE TABLE name (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	namespace TEXT NOT NULL DEFAULT '',
+	name TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	entry TEXT NOT NULL DEFAULT '',
+	seen_unix_s INTEGER NOT NULL,
+	vanished_unix_s INTEGER NOT NULL DEFAULT 0,
+	is_ours INTEGER NOT NULL DEFAULT 0 CHECK (is_ours IN (0, 1)),
+	PRIMARY KEY (store, namespace, name)
+) STRICT, WITHOUT ROWID;
+
+-- Digests that were named once: a nameless entry of one is "dangling".
+CREATE TABLE named (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	digest TEXT NOT NULL,
+	PRIMARY KEY (store, digest)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE used (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	namespace TEXT NOT NULL DEFAULT '',
+	digest TEXT NOT NULL,
+	used_unix_s INTEGER NOT NULL,
+	PRIMARY KEY (store, namespace, digest)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pin (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	name TEXT NOT NULL,
+	pinned_unix_s INTEGER NOT NULL,
+	PRIMARY KEY (store, name)
+) STRICT, WITHOUT ROWID;
+
+-- Leases and snapshots of the embedded store: here is their only record.
+CREATE TABLE lease (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	id TEXT NOT NULL,
+	created_unix_s INTEGER NOT NULL,
+	expire_unix_s INTEGER NOT NULL DEFAULT 0,
+	is_flat INTEGER NOT NULL DEFAULT 0 CHECK (is_flat IN (0, 1)),
+	labels TEXT NOT NULL DEFAULT '{}',
+	PRIMARY KEY (store, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lease_resource (
+	store INTEGER NOT NULL,
+	lease TEXT NOT NULL,
+	kind TEXT NOT NULL CHECK (kind IN ('blob', 'snapshot', 'image')),
+	key TEXT NOT NULL,
+	PRIMARY KEY (store, lease, kind, key),
+	FOREIGN KEY (store, lease) REFERENCES lease ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE snapshot (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	key TEXT NOT NULL,
+	parent TEXT NOT NULL DEFAULT '',
+	kind TEXT NOT NULL CHECK (kind IN ('active', 'view', 'committed')),
+	is_unpacked INTEGER NOT NULL DEFAULT 0 CHECK (is_unpacked IN (0, 1)),
+	labels TEXT NOT NULL DEFAULT '{}',
+	created_unix_s INTEGER NOT NULL,
+	PRIMARY KEY (store, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX snapshot_parent ON snapshot (store, parent);
+
+-- Every collection, what it was to do and what it did.
+CREATE TABLE run (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	command TEXT NOT NULL,
+	plan TEXT NOT NULL,
+	state TEXT NOT NULL
+		CHECK (state IN ('running', 'done', 'failed', 'undone')),
+	started_unix_s INTEGER NOT NULL,
+	seconds REAL NOT NULL DEFAULT 0,
+	planned_bytes INTEGER NOT NULL DEFAULT 0,
+	freed_bytes INTEGER NOT NULL DEFAULT 0,
+	trashed_bytes INTEGER NOT NULL DEFAULT 0,
+	overhead_delta_bytes INTEGER NOT NULL DEFAULT 0,
+	removed INTEGER NOT NULL DEFAULT 0,
+	declined INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE run_item (
+	run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+	ordinal INTEGER NOT NULL,
+	action TEXT NOT NULL CHECK (action IN ('remove', 'collect', 'decline')),
+	kind TEXT NOT NULL,
+	namespace TEXT NOT NULL DEFAULT '',
+	snapshotter TEXT NOT NULL DEFAULT '',
+	key TEXT NOT NULL,
+	allocated_bytes INTEGER NOT NULL DEFAULT 0,
+	reason TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (run, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- The last report's figures an image (one row a digest and namespace).
+CREATE TABLE image_report (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	namespace TEXT NOT NULL DEFAULT '',
+	digest TEXT NOT NULL,
+	names TEXT NOT NULL,
+	packed_bytes INTEGER NOT NULL,
+	unpacked_bytes INTEGER NOT NULL,
+	allocated_bytes INTEGER NOT NULL,
+	unique_bytes INTEGER NOT NULL,
+	containers INTEGER NOT NULL,
+	created_unix_s INTEGER NOT NULL,
+	PRIMARY KEY (store, namespace, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Public views: columns are added, never renamed.
+CREATE VIEW image_usage AS
+SELECT s.kind AS store_kind, s.path AS store_path, r.namespace, r.digest,
+	r.names, r.packed_bytes, r.unpacked_bytes, r.allocated_bytes,
+	r.allocated_bytes - r.unique_bytes AS shared_bytes, r.unique_bytes,
+	r.containers, r.created_unix_s,
+	coalesce(u.used_unix_s, 0) AS used_unix_s
+FROM image_report r JOIN store s ON s.id = r.store
+LEFT JOIN used u ON u.store = r.store AND u.namespace = r.namespace
+	AND u.digest = r.digest;
+
+CREATE VIEW blob_usage AS
+SELECT s.kind AS store_kind, s.path AS store_path, o.namespace,
+	o.key AS digest, o.media_type, o.length_bytes,
+	coalesce(m.allocated_bytes, 0) AS allocated_bytes, o.is_present,
+	o.is_reachable, o.reachable_unix_s
+FROM object o JOIN store s ON s.id = o.store
+LEFT JOIN measure m ON m.object = o.id
+WHERE o.kind = 'blob';
+
+CREATE VIEW snapshot_usage AS
+SELECT s.kind AS store_kind, s.path AS store_path, o.namespace,
+	o.snapshotter, o.key, coalesce(m.unpacked_bytes, 0) AS unpacked_bytes,
+	coalesce(m.allocated_bytes, 0) AS allocated_bytes, o.is_present,
+	o.is_reachable, coalesce(m.measured_unix_s, 0) AS measured_unix_s
+FROM object o JOIN store s ON s.id = o.store
+LEFT JOIN measure m ON m.object = o.id
+WHERE o.kind = 'snapshot';
+
+CREATE VIEW why_kept AS
+SELECT s.kind AS store_kind, s.path AS store_path, o.namespace, o.kind,
+	o.snapshotter, o.key, o.is_reachable AS is_held,
+	coalesce(k.kind, '') AS kept_by_kind, coalesce(k.key, '') AS kept_by_key,
+	o.kept_reason
+FROM object o JOIN store s ON s.id = o.store
+LEFT JOIN object k ON k.id = o.kept_by;
+
+CREATE VIEW collection_runs AS
+SELECT r.id AS run, s.kind AS store_kind, s.path AS store_path, r.command,
+	r.plan, r.state, r.started_unix_s, r.seconds, r.planned_bytes,
+	r.freed_bytes, r.trashed_bytes, r.overhead_delta_bytes, r.removed,
+	r.declined
+FROM run r JOIN store s ON s.id = r.store;
