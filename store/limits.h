@@ -16,6 +16,15 @@
 /* JSON nesting. OCI documents need 6; more is an attack on recursion. */
 #define UL_JSON_MAX_DEPTH 64
 
+/* Values in one JSON document. An index.json of 100,000 images has 1.3
+ * million; a parsed value takes up to 250 bytes, so this is 500 MB at worst,
+ * where UL_INDEX_MAX_BYTES of "[]," alone would be 5 GB. */
+#define UL_JSON_MAX_VALUES 2000000u
+
+/* A path to a descriptor within a manifest, as the reason of a reference: one
+ * long key must not be repeated for each of UL_MANIFEST_MAX_REFS. */
+#define UL_REASON_MAX_BYTES 127
+
 /* References out of one manifest or index. overlayfs stops at 500 layers;
  * multi-platform indexes and caches have some thousands of entries. */
 #define UL_MANIFEST_MAX_REFS 65536
@@ -55,6 +64,15 @@
 #define UL_LAYER_PATH_MAX_BYTES 4095
 #define UL_LAYER_DEPTH_MAX 1024
 
+/* Path text that has to be kept until a layer's end: of its directories
+ * (their times are set last) and whiteouts. The largest images have 100,000
+ * directories, 10 MB of text. */
+#define UL_LAYER_KEPT_MAX_BYTES ((size_t)512 << 20)
+
+/* Window of a zstd layer, as a power of two: the decoder allocates it. 27 is
+ * what every zstd decoder accepts unasked (RFC 8878 recommends 23). */
+#define UL_LAYER_ZSTD_WINDOW_LOG_MAX 27
+
 /* Extended attributes of one entry (kernel: 64 KiB a value, 255 a name). */
 #define UL_XATTRS_MAX_BYTES (256u << 10)
 #define UL_XATTRS_MAX_COUNT 256
@@ -67,5 +85,10 @@
 
 /* A whole image archive when it comes as a stream: 4 TiB. */
 #define UL_ARCHIVE_MAX_BYTES ((uint64_t)1 << 42)
+
+/* Different texts for why one object refers to another, in one store; an
+ * index into them has 16 bits. Real stores have some dozens, "layer 499" and
+ * all labels included. More read "reference". */
+#define UL_GRAPH_REASONS_MAX 65000u
 
 #endif

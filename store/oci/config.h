@@ -14,7 +14,7 @@ struct ul_err;
 
 struct ul_image_config {
 	struct ul_platform platform;
-	int64_t created_unix_s; /* 0 where absent or unreadable */
+	int64_t created_unix_s;     /* 0 where absent or unreadable */
 	struct ul_digest *diff_ids; /* in the arena; base layer first */
 	size_t diff_id_count;
 	struct ul_annotation *labels; /* config.Labels */

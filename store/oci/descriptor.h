@@ -47,7 +47,7 @@ struct ul_annotation {
 };
 
 struct ul_descriptor {
-	const char *media_type; /* NULL where absent */
+	const char *media_type;    /* NULL where absent */
 	const char *artifact_type; /* NULL where absent */
 	struct ul_digest digest;
 	uint64_t size_bytes;

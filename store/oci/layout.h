@@ -65,8 +65,9 @@ int ul_layout_index_add(struct ul_layout_index *index,
 /* Remove entry i; later ones move down. */
 void ul_layout_index_remove(struct ul_layout_index *index, size_t i);
 
-/* Take the name off entry i but keep the entry. Cannot fail. */
-void ul_layout_index_unname(struct ul_layout_index *index, size_t i);
+/* Take the name off entry i but keep the entry. 0: it needs no memory. */
+int ul_layout_index_unname(struct ul_layout_index *index, size_t i,
+			   struct ul_err *err);
 
 /* The document as text, appended to *ret_json: compact, stable. UL_E_NOMEM. */
 int ul_layout_index_dump(const struct ul_layout_index *index,

@@ -26,11 +26,11 @@ struct ul_manifest_ref {
 };
 
 struct ul_manifest {
-	enum ul_media media;    /* MANIFEST or INDEX */
-	const char *media_type; /* as found, or NULL */
-	const char *artifact_type; /* NULL where absent */
+	enum ul_media media;                  /* MANIFEST or INDEX */
+	const char *media_type;               /* as found, or NULL */
+	const char *artifact_type;            /* NULL where absent */
 	const struct ul_manifest_ref *config; /* into refs; NULL if none */
-	struct ul_manifest_ref *refs; /* in the arena */
+	struct ul_manifest_ref *refs;         /* in the arena */
 	size_t ref_count;
 	struct ul_annotation *annotations;
 	size_t annotation_count;

@@ -1,0 +1,268 @@
+#include "store/oci/json.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/limits.h"
+
+/* jansson does not always tell a failed allocation from bad input. */
+static _Thread_local bool alloc_failed;
+
+static void *json_alloc(size_t size)
+{
+	void *p = ul_malloc(size);
+
+	if (!p)
+		alloc_failed = true;
+	return p;
+}
+
+static void json_set_up(void)
+{
+	json_set_alloc_funcs(json_alloc, free);
+}
+
+void ul_json_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, json_set_up);
+}
+
+void ul_json_freep(json_t **json)
+{
+	json_decref(*json);
+	*json = NULL;
+}
+
+struct json_shape {
+	size_t depth;
+	size_t max_depth;
+	size_t value_count; /* a bound from above */
+};
+
+static void shape_note(struct json_shape *shape, char c)
+{
+	switch (c) {
+	case '{':
+	case '[':
+		shape->value_count++;
+		if (++shape->depth > shape->max_depth)
+			shape->max_depth = shape->depth;
+		break;
+	case '}':
+	case ']':
+		if (shape->depth)
+			shape->depth--;
+		break;
+	case ',':
+		shape->value_count++;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Looks at the bytes only, so that nothing is allocated for a document that
+ * is refused, nor the stack used. */
+static struct json_shape shape_of(const char *bytes, size_t len)
+{
+	struct json_shape shape = { .value_count = 1 };
+	bool in_string = false;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (bytes[i] == '"')
+			in_string = !in_string;
+		else if (!in_string)
+			shape_note(&shape, bytes[i]);
+		else if (bytes[i] == '\\')
+			i++;
+	}
+	return shape;
+}
+
+int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
+		  struct ul_err *err)
+{
+	struct json_shape shape = shape_of(bytes, len);
+	char shown[UL_JSON_SHOWN_MAX];
+	json_error_t error;
+	json_t *json;
+
+	if (shape.max_depth > max_depth)
+		return ul_err_set(err, UL_E_LIMIT,
+				  "JSON nested deeper than %zu levels",
+				  max_depth);
+	if (shape.value_count > UL_JSON_MAX_VALUES)
+		return ul_err_set(err, UL_E_LIMIT,
+				  "JSON of more than %u values",
+				  UL_JSON_MAX_VALUES);
+	ul_json_init();
+	alloc_failed = false;
+	json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
+	if (!json && alloc_failed)
+		return ul_err_nomem(err);
+	if (!json)
+		return ul_err_set(
+		    err, UL_E_CORRUPT, "no valid JSON: line %d column %d: %s",
+		    error.line, error.column, ul_json_show(error.text, shown));
+	if (!json_is_object(json)) {
+		json_decref(json);
+		return ul_err_set(err, UL_E_CORRUPT, "no JSON object");
+	}
+	*ret = json;
+	return 0;
+}
+
+static int dump_part(const char *part, size_t len, void *buf)
+{
+	return ul_buf_add(buf, part, len) ? 0 : -1;
+}
+
+int ul_json_dump(const json_t *json, struct ul_buf *buf, struct ul_err *err)
+{
+	size_t old_len = buf->len;
+
+	if (!json_dump_callback(json, dump_part, buf, JSON_COMPACT))
+		return 0;
+	buf->failed = true;
+	buf->len = old_len;
+	if (buf->data)
+		buf->data[old_len] = '\0';
+	return ul_err_nomem(err);
+}
+
+int ul_json_failed(const char *text, struct ul_err *err)
+{
+	char shown[UL_JSON_SHOWN_MAX];
+	json_t *json;
+
+	alloc_failed = false;
+	json = json_string(text);
+	if (json || alloc_failed) {
+		json_decref(json);
+		return ul_err_nomem(err);
+	}
+	return ul_err_set(err, UL_E_INVALID, "\"%s\" is not UTF-8",
+			  ul_json_show(text, shown));
+}
+
+const json_t *ul_json_member(const json_t *object, const char *key)
+{
+	const json_t *member = json_object_get(object, key);
+
+	return json_is_null(member) ? NULL : member;
+}
+
+static int wrong_type(const char *what, const char *key, const char *type,
+		      struct ul_err *err)
+{
+	return ul_err_set(err, UL_E_CORRUPT, "%s: \"%s\" is no %s", what, key,
+			  type);
+}
+
+int ul_json_text(const json_t *object, const char *key, const char *what,
+		 struct ul_arena *arena, const char **ret, struct ul_err *err)
+{
+	const json_t *member = ul_json_member(object, key);
+	const char *text = NULL;
+
+	if (member && !json_is_string(member))
+		return wrong_type(what, key, "string", err);
+	if (member) {
+		text = ul_arena_strdup(arena, json_string_value(member));
+		if (!text)
+			return ul_err_nomem(err);
+	}
+	*ret = text;
+	return 0;
+}
+
+int ul_json_object(const json_t *object, const char *key, const char *what,
+		   const json_t **ret, struct ul_err *err)
+{
+	const json_t *member = ul_json_member(object, key);
+
+	if (member && !json_is_object(member))
+		return wrong_type(what, key, "object", err);
+	*ret = member;
+	return 0;
+}
+
+int ul_json_array(const json_t *object, const char *key, const char *what,
+		  const json_t **ret, struct ul_err *err)
+{
+	const json_t *member = ul_json_member(object, key);
+
+	if (member && !json_is_array(member))
+		return wrong_type(what, key, "array", err);
+	*ret = member;
+	return 0;
+}
+
+int ul_json_texts(const json_t *object, const char *key, const char *what,
+		  struct ul_arena *arena, struct ul_annotation **ret,
+		  size_t *ret_count, struct ul_err *err)
+{
+	struct ul_annotation *texts = NULL;
+	const json_t *map, *value;
+	const char *name;
+	size_t n = 0;
+	int rc;
+
+	rc = ul_json_object(object, key, what, &map, err);
+	if (rc)
+		return rc;
+	if (json_object_size(map)) {
+		texts = ul_arena_alloc(arena,
+				       json_object_size(map) * sizeof *texts);
+		if (!texts)
+			return ul_err_nomem(err);
+	}
+	json_object_foreach((json_t *)map, name, value)
+	{
+		if (!json_is_string(value))
+			return wrong_type(what, key, "object of strings", err);
+		texts[n].key = ul_arena_strdup(arena, name);
+		texts[n].value =
+		    ul_arena_strdup(arena, json_string_value(value));
+		if (!texts[n].key || !texts[n].value)
+			return ul_err_nomem(err);
+		n++;
+	}
+	*ret = texts;
+	*ret_count = n;
+	return 0;
+}
+
+int ul_json_bytes(const json_t *object, const char *key, const char *what,
+		  uint64_t *ret, struct ul_err *err)
+{
+	const json_t *member = ul_json_member(object, key);
+
+	if (!member)
+		return ul_err_set(err, UL_E_CORRUPT, "%s has no %s", what, key);
+	if (!json_is_integer(member) || json_integer_value(member) < 0)
+		return wrong_type(what, key, "length", err);
+	*ret = (uint64_t)json_integer_value(member);
+	return 0;
+}
+
+const char *ul_json_show(const char *text, char shown[UL_JSON_SHOWN_MAX])
+{
+	size_t i;
+
+	for (i = 0; text[i] && i < UL_JSON_SHOWN_MAX - 1; i++)
+		shown[i] = text[i] < ' ' || text[i] > '~' ? '?' : text[i];
+	shown[i] = '\0';
+	if (text[i])
+		memcpy(shown + i - 3, "...", 3);
+	return shown;
+}

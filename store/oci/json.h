@@ -1,0 +1,111 @@
+/*
+ * store/oci/json.h - JSON from outside, held to our limits. Internal to
+ * store/oci: the only place that knows how jansson allocates and fails.
+ *
+ * In all getters null counts as absent: programs written in Go write null
+ * for an empty list or map (umoci leaves "manifests":null in an empty layout).
+ */
+#ifndef UL_STORE_OCI_JSON_H
+#define UL_STORE_OCI_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/oci/descriptor.h"
+
+struct ul_arena;
+struct ul_buf;
+struct ul_err;
+
+/* Let jansson allocate through base/mem.h. Whoever makes a json_t without
+ * ul_json_parse() calls it first; calling again does nothing. Any thread. */
+void ul_json_init(void);
+
+/* ul_cleanup(ul_json_freep): drop the reference a variable holds. */
+void ul_json_freep(json_t **json);
+
+/*
+ * Parse a JSON object. Stricter than RFC 8259 asks: a name twice in one
+ * object is refused, because readers differ in which value they take.
+ * max_depth counts the object itself.
+ * Owner:   *ret is a new reference, for ul_json_freep().
+ * Returns: 0, UL_E_CORRUPT (no JSON, not UTF-8, NUL in a string, a number
+ *          past 64 bits, no object), UL_E_LIMIT (max_depth,
+ *          UL_JSON_MAX_VALUES), UL_E_NOMEM.
+ */
+int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
+		  struct ul_err *err);
+
+/* Append the compact text. UL_E_NOMEM, with *buf as it was but `failed`. */
+int ul_json_dump(const json_t *json, struct ul_buf *buf, struct ul_err *err);
+
+/*
+ * Why making a json_t from a text of ours gave none: UL_E_NOMEM, or
+ * UL_E_INVALID where the text is not UTF-8.
+ */
+int ul_json_failed(const char *text, struct ul_err *err);
+
+/* The member, or NULL where it is absent or null. Borrowed. */
+const json_t *ul_json_member(const json_t *object, const char *key);
+
+/*
+ * Members as values; texts are copied into the arena. `what` begins the
+ * message ("layer 3").
+ * Returns: 0 (absent: NULL, 0), UL_E_CORRUPT for another type, UL_E_NOMEM.
+ */
+int ul_json_text(const json_t *object, const char *key, const char *what,
+		 struct ul_arena *arena, const char **ret, struct ul_err *err);
+int ul_json_texts(const json_t *object, const char *key, const char *what,
+		  struct ul_arena *arena, struct ul_annotation **ret,
+		  size_t *ret_count, struct ul_err *err);
+int ul_json_object(const json_t *object, const char *key, const char *what,
+		   const json_t **ret, struct ul_err *err);
+int ul_json_array(const json_t *object, const char *key, const char *what,
+		  const json_t **ret, struct ul_err *err);
+
+/* A member that has to be there: an integer from 0 to 2^63 - 1. */
+int ul_json_bytes(const json_t *object, const char *key, const char *what,
+		  uint64_t *ret, struct ul_err *err);
+
+/* Text from outside for one line of a message: printable ASCII, shortened. */
+#define UL_JSON_SHOWN_MAX 96
+const char *ul_json_show(const char *text, char shown[UL_JSON_SHOWN_MAX]);
+
+/*
+ * A descriptor whose place in the document makes it one: digest and size have
+ * to be there, whatever else we know has to be of the right type.
+ * Returns: 0, UL_E_CORRUPT, UL_E_NOMEM; *ret untouched on failure.
+ */
+int ul_descriptor_read(const json_t *json, const char *what,
+		       struct ul_arena *arena, struct ul_descriptor *ret,
+		       struct ul_err *err);
+
+/*
+ * Something that may be a descriptor, told only by its "digest". What else
+ * is of the wrong type is left out and, among the texts, what we would read
+ * after it.
+ * Returns: 1 with *ret, 0 where it is none, UL_E_CORRUPT where the digest is
+ *          one of an unknown algorithm, UL_E_NOMEM.
+ */
+int ul_descriptor_guess(const json_t *json, const char *what,
+			struct ul_arena *arena, struct ul_descriptor *ret,
+			struct ul_err *err);
+
+/* Whether a descriptor's member of that name is one we know. */
+bool ul_descriptor_knows(const char *key);
+
+/*
+ * Descriptor as JSON, always with its members in the same order.
+ * Returns: 0, UL_E_NOMEM, UL_E_INVALID (a text that is not UTF-8).
+ */
+int ul_descriptor_write(const struct ul_descriptor *descriptor, json_t **ret,
+			struct ul_err *err);
+
+/* The platform members of a config or a descriptor's "platform". */
+int ul_platform_read(const json_t *json, const char *what,
+		     struct ul_arena *arena, struct ul_platform *ret,
+		     struct ul_err *err);
+
+#endif
