@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "store/limits.h"
 
-/* jansson does not always tell a failed allocation from bad input. */
+/* jansson does not always say that an allocation failed. */
 static _Thread_local bool alloc_failed;
 
 static void *json_alloc(size_t size)
@@ -107,8 +107,12 @@ int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
 	ul_json_init();
 	alloc_failed = false;
 	json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
-	if (!json && alloc_failed)
+	/* jansson 2.14 drops a byte of a text whose buffer cannot grow, and
+	 * goes on: what it gives then must not be used. */
+	if (alloc_failed) {
+		json_decref(json);
 		return ul_err_nomem(err);
+	}
 	if (!json)
 		return ul_err_set(
 		    err, UL_E_CORRUPT, "no valid JSON: line %d column %d: %s",
@@ -130,7 +134,9 @@ int ul_json_dump(const json_t *json, struct ul_buf *buf, struct ul_err *err)
 {
 	size_t old_len = buf->len;
 
-	if (!json_dump_callback(json, dump_part, buf, JSON_COMPACT))
+	alloc_failed = false;
+	if (!json_dump_callback(json, dump_part, buf, JSON_COMPACT) &&
+	    !alloc_failed)
 		return 0;
 	buf->failed = true;
 	buf->len = old_len;

@@ -41,13 +41,24 @@ void ul_layout_index_freep(struct ul_layout_index **index)
 	*index = NULL;
 }
 
-static void entry_name(struct ul_layout_entry *entry)
+/* Whether text is what stands behind the last ':' of name. */
+static bool is_tag_of(const char *text, const char *name)
 {
-	entry->name = ul_descriptor_annotation(&entry->descriptor,
-					       UL_ANNOTATION_REF_NAME);
-	if (!entry->name)
-		entry->name = ul_descriptor_annotation(
-		    &entry->descriptor, UL_ANNOTATION_IMAGE_NAME);
+	const char *colon = strrchr(name, ':');
+
+	return colon && !strcmp(colon + 1, text);
+}
+
+static const char *entry_name(const struct ul_descriptor *descriptor)
+{
+	const char *ref =
+	    ul_descriptor_annotation(descriptor, UL_ANNOTATION_REF_NAME);
+	const char *image =
+	    ul_descriptor_annotation(descriptor, UL_ANNOTATION_IMAGE_NAME);
+
+	if (!ref || (image && is_tag_of(ref, image)))
+		return image;
+	return ref;
 }
 
 /* The entry is not counted yet: the caller does that when all is done. */
@@ -67,7 +78,8 @@ static int entry_read(struct ul_layout_index *index, const json_t *json,
 	rc = ul_descriptor_read(json, what, &index->arena,
 				&entries[index->len].descriptor, err);
 	if (!rc)
-		entry_name(&entries[index->len]);
+		entries[index->len].name =
+		    entry_name(&entries[index->len].descriptor);
 	return rc;
 }
 

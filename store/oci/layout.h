@@ -19,7 +19,9 @@ struct ul_err;
 
 struct ul_layout_entry {
 	struct ul_descriptor descriptor;
-	/* ref.name annotation, else io.containerd.image.name, else NULL. */
+	/* ref.name annotation, else io.containerd.image.name, else NULL. The
+	 * latter goes first where ref.name is only its tag: Docker and BuildKit
+	 * write "1" beside "docker.io/library/app:1". */
 	const char *name;
 };
 
