@@ -64,8 +64,8 @@ struct ul_layer_limits {
 	})
 
 struct ul_layer_job {
-	int blob_fd;  /* packed bytes, read from its current offset to the end */
-	int fs_fd;    /* empty directory that becomes the layer's `fs` */
+	int blob_fd; /* packed bytes, read from its current offset to the end */
+	int fs_fd;   /* empty directory that becomes the layer's `fs` */
 	const int *lower_fds; /* `fs` of the layers below, nearest first */
 	size_t lower_count;
 	struct ul_digest diff_id;     /* expected; alg NONE: do not check */
@@ -79,10 +79,10 @@ struct ul_layer_job {
 };
 
 struct ul_layer_result {
-	struct ul_digest diff_id; /* of the whole decompressed stream */
+	struct ul_digest diff_id;     /* of the whole decompressed stream */
 	struct ul_digest blob_digest; /* of the whole packed stream; NONE where
 					 it was not asked for */
-	uint64_t tar_bytes;       /* length of the decompressed stream */
+	uint64_t tar_bytes;           /* length of the decompressed stream */
 	uint64_t entry_count;
 	/* What could not be applied without root; all 0 with root. */
 	uint64_t skipped_owners;  /* files left to us */
@@ -102,8 +102,8 @@ struct ul_layer_result {
  * entry that needed it (the image's root: of 1970).
  * Hard links that the copied-up file has to other names of lower layers are
  * parted, as overlayfs parts them.
- * Nothing is ever written outside fs_fd, and nothing is synced. On failure fs_fd's content is
- * undefined: the caller removes it.
+ * Nothing is ever written outside fs_fd, and nothing is synced. On failure
+ * fs_fd's content is undefined: the caller removes it.
  *
  * Thread:  any; starts and joins one thread.
  * Returns: 0, or
