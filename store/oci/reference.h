@@ -51,9 +51,10 @@ bool ul_reference_matches(const char *pattern, const char *name);
 bool ul_reference_pattern_is_valid(const char *pattern);
 
 /*
- * What a person names on the command line to be removed: a pattern where it
- * has any of * ? [, else the one exact name in any of its forms with the tag
- * "latest" understood ("app" takes app:latest and leaves app:2).
+ * What a person names on the command line to be removed. A reference is the
+ * one exact name, in any of its forms, with the tag "latest" understood ("app"
+ * takes app:latest and leaves app:2); anything else with one of * ? [ in it
+ * is a pattern, without them it is the name as it stands.
  */
 bool ul_reference_selects(const char *argument, const char *name);
 

@@ -159,19 +159,17 @@ static void drop_version(char *name)
 		*colon = '\0';
 }
 
-static bool has_glob(const char *pattern)
-{
-	return strpbrk(pattern, "*?[\\") != NULL;
-}
-
-/* A plain name in a form that is neither familiar nor whole. */
+/*
+ * A name in a form that is neither familiar nor whole, or one that reads as
+ * a pattern too: the host [::1].
+ */
 static bool plain_matches(const char *pattern, const char *whole,
 			  const char *repository)
 {
 	char given[UL_NAME_MAX_BYTES];
 	const char *slash = strrchr(pattern, '/');
 
-	if (has_glob(pattern) || !ul_reference_is_valid(pattern))
+	if (!ul_reference_is_valid(pattern))
 		return false;
 	if (strpbrk(slash ? slash : pattern, ":@")) {
 		ul_reference_normalize(pattern, given);
@@ -207,9 +205,10 @@ bool ul_reference_selects(const char *argument, const char *name)
 
 	if (!strcmp(argument, name))
 		return true;
-	if (strpbrk(argument, "*?["))
-		return ul_reference_matches(argument, name);
-	return ul_reference_is_valid(argument) && ul_reference_is_valid(name) &&
+	if (!ul_reference_is_valid(argument))
+		return strpbrk(argument, "*?[") &&
+		       ul_reference_matches(argument, name);
+	return ul_reference_is_valid(name) &&
 	       ul_reference_normalize(argument, wanted) &&
 	       ul_reference_normalize(name, whole) && !strcmp(wanted, whole);
 }

@@ -255,6 +255,8 @@ static void test_reference__matches_as_dockers_filter_does(void **state)
 		{ "localhost:5000/*:1", "localhost:5000/app:1", true },
 		{ "localhost:5000/*:2", "localhost:5000/app:1", false },
 		{ "*app", "docker.io/me/app:1", false },
+		{ "[::1]:80/app", "[::1]:80/app:1", true },
+		{ "[::1]:80/app:2", "[::1]:80/app:1", false },
 		/* Whole and other forms of a plain name. */
 		{ "docker.io/library/app", "docker.io/library/app:1", true },
 		{ "docker.io/library/app:1", "docker.io/library/app:1", true },
@@ -395,6 +397,10 @@ static void test_reference__selects_one_name_or_a_pattern(void **state)
 		{ "My File:latest", "My File:latest", true },
 		{ "My File", "My File:latest", false },
 		{ "a[", "a[", true },
+		{ "[::1]:80/app", "[::1]:80/app:latest", true },
+		{ "[::1]:80/app", "[::1]:80/app:2", false },
+		{ "[::1]:80/app", "1:80/app:latest", false },
+		{ "\\[::1]:80/*", "[::1]:80/app:2", true },
 		{ "", "", true },
 	};
 	size_t i;
