@@ -17,8 +17,8 @@
 #define UL_JSON_MAX_DEPTH 64
 
 /* Values in one JSON document. An index.json of 100,000 images has 1.3
- * million; a parsed value takes up to 250 bytes, so this is 500 MB at worst,
- * where UL_INDEX_MAX_BYTES of "[]," alone would be 5 GB. */
+ * million; a parsed value takes up to 300 bytes, so this is 600 MB at worst,
+ * where UL_INDEX_MAX_BYTES of "[]," alone would be 6 GB. */
 #define UL_JSON_MAX_VALUES 2000000u
 
 /* A path to a descriptor within a manifest, as the reason of a reference: one
@@ -90,5 +90,12 @@
  * index into them has 16 bits. Real stores have some dozens, "layer 499" and
  * all labels included. More read "reference". */
 #define UL_GRAPH_REASONS_MAX 65000u
+
+/* One namespace's mountinfo: the kernel allows 100,000 mounts; an overlay's
+ * line has up to a page of options. */
+#define UL_MOUNTINFO_MAX_BYTES (512u << 20)
+
+/* The record of one trashed collection: a million things. */
+#define UL_TRASH_RECORD_MAX_BYTES (512u << 20)
 
 #endif

@@ -369,7 +369,6 @@ int ul_descriptor_write(const struct ul_descriptor *descriptor, json_t **ret,
 	char digest[UL_DIGEST_TEXT_MAX];
 	int rc;
 
-	ul_json_init();
 	object = json_object();
 	if (!object)
 		return ul_err_nomem(err);

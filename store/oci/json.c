@@ -1,7 +1,8 @@
 #include "store/oci/json.h"
 
-#include <assert.h>
-#include <pthread.h>
+#include <setjmp.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,28 +12,94 @@
 #include "base/mem.h"
 #include "store/limits.h"
 
-/* jansson does not always say that an allocation failed. */
-static _Thread_local bool alloc_failed;
+/*
+ * jansson 2.14 does not look whether the buffer of a token could grow: it
+ * drops the byte and goes on, and where that byte was the closing quote it
+ * then copies past the end of the buffer. So no allocation may come back
+ * failed into its parser: it is left by longjmp, and what it had allocated
+ * is freed from the list of blocks that is kept for that.
+ */
+struct block {
+	struct block *older;
+	struct block *newer;
+	alignas(max_align_t) char data[];
+};
+
+static _Thread_local struct {
+	bool is_parsing;
+	bool has_failed;      /* an allocation outside of the parser */
+	struct block *blocks; /* of the parse under way, newest first */
+	jmp_buf no_memory;
+} heap;
 
 static void *json_alloc(size_t size)
 {
-	void *p = ul_malloc(size);
+	struct block *block = NULL;
 
-	if (!p)
-		alloc_failed = true;
-	return p;
+	if (size <= SIZE_MAX - sizeof *block)
+		block = ul_malloc(sizeof *block + size);
+	if (!block && heap.is_parsing)
+		longjmp(heap.no_memory, 1);
+	if (!block) {
+		heap.has_failed = true;
+		return NULL;
+	}
+	block->newer = NULL;
+	block->older = heap.is_parsing ? heap.blocks : NULL;
+	if (block->older)
+		block->older->newer = block;
+	if (heap.is_parsing)
+		heap.blocks = block;
+	return block->data;
 }
 
-static void json_set_up(void)
+/* The blocks of a document stay linked to each other once it is parsed. */
+static void json_free(void *data)
 {
-	json_set_alloc_funcs(json_alloc, free);
+	struct block *block;
+
+	if (!data)
+		return;
+	block = (void *)((char *)data - offsetof(struct block, data));
+	if (block->older)
+		block->older->newer = block->newer;
+	if (block->newer)
+		block->newer->older = block->older;
+	if (heap.blocks == block)
+		heap.blocks = block->older;
+	free(block);
 }
 
-void ul_json_init(void)
+/* Before main(): every json_t of the process has to come from here. */
+__attribute__((constructor)) static void json_set_up(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	json_set_alloc_funcs(json_alloc, json_free);
+}
 
-	pthread_once(&once, json_set_up);
+static void blocks_free(void)
+{
+	while (heap.blocks) {
+		struct block *block = heap.blocks;
+
+		heap.blocks = block->older;
+		free(block);
+	}
+}
+
+/* UL_E_NOMEM, or 0 with *ret, NULL where the text is refused. */
+static int load(const char *bytes, size_t len, json_t **ret,
+		json_error_t *error)
+{
+	if (setjmp(heap.no_memory)) {
+		heap.is_parsing = false;
+		blocks_free();
+		return UL_E_NOMEM;
+	}
+	heap.is_parsing = true;
+	*ret = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, error);
+	heap.is_parsing = false;
+	heap.blocks = NULL;
+	return 0;
 }
 
 void ul_json_freep(json_t **json)
@@ -104,15 +171,8 @@ int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
 		return ul_err_set(err, UL_E_LIMIT,
 				  "JSON of more than %u values",
 				  UL_JSON_MAX_VALUES);
-	ul_json_init();
-	alloc_failed = false;
-	json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
-	/* jansson 2.14 drops a byte of a text whose buffer cannot grow, and
-	 * goes on: what it gives then must not be used. */
-	if (alloc_failed) {
-		json_decref(json);
+	if (load(bytes, len, &json, &error))
 		return ul_err_nomem(err);
-	}
 	if (!json)
 		return ul_err_set(
 		    err, UL_E_CORRUPT, "no valid JSON: line %d column %d: %s",
@@ -134,9 +194,9 @@ int ul_json_dump(const json_t *json, struct ul_buf *buf, struct ul_err *err)
 {
 	size_t old_len = buf->len;
 
-	alloc_failed = false;
+	heap.has_failed = false;
 	if (!json_dump_callback(json, dump_part, buf, JSON_COMPACT) &&
-	    !alloc_failed)
+	    !heap.has_failed)
 		return 0;
 	buf->failed = true;
 	buf->len = old_len;
@@ -150,9 +210,9 @@ int ul_json_failed(const char *text, struct ul_err *err)
 	char shown[UL_JSON_SHOWN_MAX];
 	json_t *json;
 
-	alloc_failed = false;
+	heap.has_failed = false;
 	json = json_string(text);
-	if (json || alloc_failed) {
+	if (json || heap.has_failed) {
 		json_decref(json);
 		return ul_err_nomem(err);
 	}

@@ -1,6 +1,8 @@
 /*
  * store/oci/json.h - JSON from outside, held to our limits. Internal to
- * store/oci: the only place that knows how jansson allocates and fails.
+ * store/oci: the only place that knows how jansson allocates and fails. It
+ * allocates through base/mem.h wherever this module is linked in; a json_t
+ * and all that it holds belong to one thread at a time.
  *
  * In all getters null counts as absent: programs written in Go write null
  * for an empty list or map (umoci leaves "manifests":null in an empty layout).
@@ -18,10 +20,6 @@
 struct ul_arena;
 struct ul_buf;
 struct ul_err;
-
-/* Let jansson allocate through base/mem.h. Whoever makes a json_t without
- * ul_json_parse() calls it first; calling again does nothing. Any thread. */
-void ul_json_init(void);
 
 /* ul_cleanup(ul_json_freep): drop the reference a variable holds. */
 void ul_json_freep(json_t **json);

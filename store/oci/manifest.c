@@ -412,7 +412,6 @@ int ul_manifest_make(const struct ul_descriptor *config,
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
 	int rc;
 
-	ul_json_init();
 	json = json_object();
 	if (!json)
 		return ul_err_nomem(err);
