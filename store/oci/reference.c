@@ -323,18 +323,12 @@ bool ul_reference_normalize(const char *text, char whole[UL_NAME_MAX_BYTES])
 	return true;
 }
 
-/* Whether the short name alone leads back to this repository. */
-static bool is_unambiguous(const char *name, const struct reference *reference)
+/* Whether a path alone is not taken for one that begins with a registry. */
+static bool is_unambiguous(const char *path)
 {
 	struct reference back;
-	struct span library = { reference->path.at, sizeof LIBRARY - 1 };
 
-	if (!parse(name, &back) || !span_is(back.domain, DEFAULT_DOMAIN))
-		return false;
-	if (back.is_library == reference->is_library)
-		return true;
-	return back.is_library && reference->path.len > library.len &&
-	       span_is(library, LIBRARY);
+	return parse(path, &back) && back.path.at == path;
 }
 
 static void put_familiar(struct writer *writer,
@@ -353,7 +347,7 @@ static void put_familiar(struct writer *writer,
 		path.len -= library_len;
 	}
 	put(writer, "", path);
-	if (!is_unambiguous(writer->to, reference)) {
+	if (!is_unambiguous(writer->to)) {
 		writer->len = 0;
 		put_repository(writer, reference);
 	}

@@ -340,24 +340,38 @@ static void test_manifest__bounds_the_references(void **state)
 	assert_int_equal(parse_layers(f, UL_MANIFEST_MAX_REFS + 1), UL_E_LIMIT);
 }
 
+/* A key of two-byte characters behind `start`, on which a descriptor hangs. */
+static const char *reason_of_key(struct fixture *f, const char *start)
+{
+	struct ul_buf text = UL_BUF_INIT;
+	int i;
+
+	ul_buf_printf(&text, "{\"layers\":[],\"%s", start);
+	for (i = 0; i < 100; i++)
+		ul_buf_add_str(&text, "\xc3\xa9");
+	ul_buf_add_str(&text, "\":{\"b\":[" DESC(SHA_A) "]}}");
+	assert_int_equal(parse_bytes(f, text.data, text.len, NULL), 0);
+	ul_buf_release(&text);
+	return f->manifest.refs[0].reason;
+}
+
 static void test_manifest__cuts_lengthy_reasons(void **state)
 {
 	struct fixture *f = *state;
-	struct ul_buf text = UL_BUF_INIT;
-	const char *reason;
-	int i;
+	const char *reason = reason_of_key(f, "a");
 
-	ul_buf_add_str(&text, "{\"layers\":[],\"a");
-	for (i = 0; i < 100; i++)
-		ul_buf_add_str(&text, "\xc3\xa9");
-	ul_buf_add_str(
-	    &text, "\":{\"b\":[" DESC(SHA_A) "]},\"c\\n\":[" DESC(SHA_B) "]}");
-	assert_int_equal(parse_bytes(f, text.data, text.len, NULL), 0);
-	reason = f->manifest.refs[0].reason;
 	assert_int_equal(strlen(reason), UL_REASON_MAX_BYTES);
-	assert_int_equal((unsigned char)reason[UL_REASON_MAX_BYTES - 1], 0xa9);
-	assert_string_equal(f->manifest.refs[1].reason, "c?.0");
-	ul_buf_release(&text);
+	assert_string_equal(reason + UL_REASON_MAX_BYTES - 2, "\xc3\xa9");
+	/* Never within a character; what follows may still find room. */
+	reason = reason_of_key(f, "");
+	assert_int_equal(strlen(reason), UL_REASON_MAX_BYTES);
+	assert_string_equal(reason + UL_REASON_MAX_BYTES - 3, "\xc3\xa9.");
+}
+
+static void test_manifest__keeps_reasons_on_one_line(void **state)
+{
+	assert_reasons(*state, "{\"layers\":[],\"c\\n\":[" DESC(SHA_B) "]}",
+		       "c?.0 bb,");
 }
 
 static void test_manifest__refuses_every_prefix(void **state)
@@ -473,6 +487,7 @@ int main(void)
 		UNIT(test_manifest__refuses_schema_1_however_told),
 		UNIT(test_manifest__bounds_the_references),
 		UNIT(test_manifest__cuts_lengthy_reasons),
+		UNIT(test_manifest__keeps_reasons_on_one_line),
 		UNIT(test_manifest__refuses_every_prefix),
 		UNIT(test_manifest__survives_every_single_byte_change),
 		UNIT(test_manifest__survives_every_allocation_failure),

@@ -58,6 +58,8 @@ static const struct {
 	{ "app:_T", "docker.io/library/app:_T", "app:_T" },
 	/* Names on Docker Hub whose short form would mean another host. */
 	{ "docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c" },
+	{ "docker.io/docker.io/a/b", "docker.io/docker.io/a/b:latest",
+	  "docker.io/docker.io/a/b" },
 	{ "docker.io/localhost/c", "docker.io/localhost/c:latest",
 	  "docker.io/localhost/c" },
 	{ "docker.io/library/" HEX_A, "docker.io/library/" HEX_A ":latest",
