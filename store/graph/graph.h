@@ -53,7 +53,8 @@ struct ul_node {
 	uint64_t weight_bytes; /* allocated; 0 for all but file nodes */
 	uint32_t twin; /* of a flat node: the full one, and back; or NONE */
 	uint8_t kind;  /* enum ul_kind */
-	bool is_flat;  /* reached by a flat lease: own references not followed */
+	bool is_flat;  /* as a flat lease holds it: its row has only what
+			  such a lease follows, its labels do not count */
 };
 
 struct ul_root {
@@ -82,7 +83,12 @@ struct ul_graph {
 /* Free what the graph owns. Safe on UL_GRAPH_INIT and safe twice. */
 void ul_graph_release(struct ul_graph *graph);
 
-struct ul_graph_builder; /* opaque */
+/*
+ * Opaque. A failed allocation is remembered: later additions do nothing and
+ * finish says so, so a caller may add many times and check once. (Only then
+ * may the additions below be given UL_NODE_NONE.) One thread at a time.
+ */
+struct ul_graph_builder;
 
 struct ul_graph_builder *ul_graph_builder_new(void); /* NULL: no memory */
 void ul_graph_builder_free(struct ul_graph_builder *builder);
@@ -108,7 +114,8 @@ void ul_graph_set_weight(struct ul_graph_builder *builder, uint32_t node,
 			 uint64_t weight_bytes);
 
 /*
- * Add a reference. The same pair twice is one too many but harmless.
+ * Add a reference. The same twice is one too many but harmless, and dropped
+ * where no other from `from` to `to` stands between the two.
  * Conditions are judged by the caller: what does not hold is not added.
  * `reason` is copied, and shared by all that say the same; beyond 65,000
  * different ones, later ones read "reference". False without memory.
@@ -116,16 +123,21 @@ void ul_graph_set_weight(struct ul_graph_builder *builder, uint32_t node,
 bool ul_graph_add_ref(struct ul_graph_builder *builder, uint32_t from,
 		      uint32_t to, enum ul_ref_kind kind, const char *reason);
 
-/* Declare a root, with what makes it one ("tag", "lease", "active"). */
+/*
+ * Declare a root, with what makes it one ("tag", "lease", "active"). The same
+ * twice is one root; one node for two reasons is two. False without memory.
+ */
 bool ul_graph_add_root(struct ul_graph_builder *builder, uint32_t node,
 		       const char *reason);
 
 /*
  * Turn what was added into rows. The builder stays valid only for
- * ul_graph_builder_free() and ul_graph_find_node().
+ * ul_graph_builder_free() and, while the graph lives (it has the text),
+ * ul_graph_find_node().
  * Owner:   *ret_graph is overwritten; release with ul_graph_release().
- * Returns: 0; UL_E_NOMEM (also where an addition had failed); UL_E_LIMIT for
- *          more than 2^32 - 2 references.
+ * Returns: 0, or one of the following with *ret_graph untouched: UL_E_NOMEM
+ * (also where an addition had failed); UL_E_LIMIT for more than 2^32 - 2
+ * references.
  */
 int ul_graph_builder_finish(struct ul_graph_builder *builder,
 			    struct ul_graph *ret_graph, struct ul_err *err);

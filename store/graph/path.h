@@ -30,8 +30,11 @@ struct ul_paths {
 
 /*
  * For each of up to `most` roots that reach the target, nearest first (ties
- * in order of the root list), the shortest path from it. A root that lies on
- * the path of a nearer one still has a path of its own. No path: len is 0.
+ * in order of the root list), the shortest path from it; of several that are
+ * as short always the same one. A root that lies on the path of a nearer one
+ * still has a path of its own, and so has each reason of a node that is a
+ * root for several. No path: len is 0. A record with a flat twin is held by
+ * what holds either: ask for both.
  * Returns: 0 with *ret, released by ul_paths_release(); UL_E_NOMEM.
  */
 int ul_paths_find(const struct ul_graph *graph, uint32_t target, size_t most,

@@ -13,7 +13,8 @@ struct ul_graph;
  * Retained size of every node: the bytes of all file nodes that would no
  * longer be reached were this node not there. Computed from the dominator
  * tree below a virtual node that refers to all roots; any graph, cycles too.
- * Nodes that no root reaches have 0. Iterative: depth costs no stack.
+ * Nodes that no root reaches have 0. Iterative: depth costs no stack. It is
+ * the node alone that is not there: what a flat twin reaches stays.
  *
  * Owner:   *ret_bytes (node_count values) is freed by the caller with free().
  * Returns: 0 or UL_E_NOMEM.
