@@ -1,5 +1,6 @@
 #include "store/oci/json.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdalign.h>
 #include <stddef.h>
@@ -70,10 +71,18 @@ static void json_free(void *data)
 	free(block);
 }
 
-/* Before main(): every json_t of the process has to come from here. */
-__attribute__((constructor)) static void json_set_up(void)
+static void json_set_up(void)
 {
 	json_set_alloc_funcs(json_alloc, json_free);
+}
+
+/* Run before main() too: a json_t made elsewhere and freed here would not
+ * have the block's head. */
+__attribute__((constructor)) void ul_json_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, json_set_up);
 }
 
 static void blocks_free(void)

@@ -1,8 +1,9 @@
 /*
- * store/oci/json.h - JSON from outside, held to our limits. Internal to
- * store/oci: the only place that knows how jansson allocates and fails. It
- * allocates through base/mem.h wherever this module is linked in; a json_t
- * and all that it holds belong to one thread at a time.
+ * store/oci/json.h - JSON from outside, held to our limits, and JSON of ours.
+ *
+ * The only place that knows how jansson allocates and fails. For .c files of
+ * this folder and those above it: no header includes it. A json_t and all
+ * that it holds belong to one thread at a time.
  *
  * In all getters null counts as absent: programs written in Go write null
  * for an empty list or map (umoci leaves "manifests":null in an empty layout).
@@ -20,6 +21,14 @@
 struct ul_arena;
 struct ul_buf;
 struct ul_err;
+
+/*
+ * Let jansson allocate through base/mem.h. Happens by itself before main()
+ * wherever this module is linked in; whoever makes a json_t without any other
+ * function of this header calls it, so that it is. Any thread, any number of
+ * times.
+ */
+void ul_json_init(void);
 
 /* ul_cleanup(ul_json_freep): drop the reference a variable holds. */
 void ul_json_freep(json_t **json);

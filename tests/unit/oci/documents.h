@@ -25,7 +25,7 @@
 	"\",\"size\":1}"
 #define LAYER_B                                                                \
 	"{\"mediaType\":\"" TYPE_LAYER "\",\"digest\":\"" SHA_B "\",\"size\":" \
-								"2}"
+	"2}"
 #define MANIFEST                                                               \
 	"{\"schemaVersion\":2,\"mediaType\":\"" TYPE_MANIFEST "\"," CONFIG_A   \
 	",\"layers\":[" LAYER_B "]}"
