@@ -19,8 +19,9 @@
  *      gives its label to what it reaches first. A reference between nodes of
  *      different labels shows its target to be reached in two ways that share
  *      nothing, so that only the virtual node dominates it: an *entry*, as
- *      the seeds are. While there is one seed alone it dominates all else,
- *      and what it refers to are the seeds below it.
+ *      the seeds are. (Many seeds share one of the few labels, which only
+ *      means that an entry may be missed.) While there is one seed alone it
+ *      dominates all else, and what it refers to are the seeds below it.
  *   2. nodes_number(): depth first below each entry, never into another:
  *      a reference from the virtual node to each entry would change nothing,
  *      and for a node with one of those no other reference matters.
@@ -49,10 +50,11 @@ struct work {
 	uint32_t order_len;
 	uint32_t chain_len; /* lone seeds in front */
 	struct ul_bits entries;
-	uint32_t *label; /* by node; not reached: NONE */
+	uint8_t *label; /* by node, small enough to stay in cache; 0: not
+			   reached */
 
-	struct ul_bits seen; /* nodes not to walk into (again) */
-	uint32_t *number;    /* by node */
+	struct ul_bits seen; /* nodes walked into */
+	uint32_t *number;    /* by node, of those that are no entries */
 	struct frame *stack;
 	uint32_t depth;
 	struct arc *arcs; /* references to no entry, from above, by number */
@@ -81,17 +83,23 @@ static void work_release(struct work *work)
 /* As in mark.c; the labels of what a row refers to are a third stage. */
 enum { FAR = 64, NEAR = 40, CLOSE = 16 };
 
+enum { LABEL_COUNT = 255 };
+
 static inline void entries_reach(struct work *work, uint32_t node,
-				 uint32_t label)
+				 uint8_t label)
 {
-	uint32_t *at = &work->label[node];
-	bool is_new = *at == UL_NODE_NONE;
+	uint8_t had = work->label[node];
 
 	work->order[work->order_len] = node;
-	work->order_len += is_new;
-	*at = is_new ? label : *at;
-	work->entries.words[node >> 6] |= (uint64_t)(*at != label)
+	work->order_len += !had;
+	work->label[node] = had ? had : label;
+	work->entries.words[node >> 6] |= (uint64_t)(had && had != label)
 					  << (node & 63);
+}
+
+static void seed_reach(struct work *work, uint32_t node)
+{
+	entries_reach(work, node, (uint8_t)(1 + work->order_len % LABEL_COUNT));
 }
 
 /* The seeds are then those in the queue from chain_len on. */
@@ -101,12 +109,12 @@ static void seeds_find(struct work *work)
 	uint32_t i, node;
 
 	for (i = 0; i < graph->root_count; i++)
-		entries_reach(work, graph->roots[i].node, graph->roots[i].node);
+		seed_reach(work, graph->roots[i].node);
 	while (work->order_len - work->chain_len == 1) {
 		node = work->order[work->chain_len++];
 		for (i = graph->first_ref[node]; i < graph->first_ref[node + 1];
 		     i++)
-			entries_reach(work, graph->ref_to[i], graph->ref_to[i]);
+			seed_reach(work, graph->ref_to[i]);
 	}
 	for (i = 0; i < work->order_len; i++)
 		ul_bits_set(&work->entries, work->order[i]);
@@ -117,7 +125,8 @@ static void entries_follow(struct work *work)
 	const uint32_t *first_ref = work->graph->first_ref;
 	const uint32_t *ref_to = work->graph->ref_to;
 	const uint32_t *order = work->order;
-	uint32_t at, i, end, label;
+	uint32_t at, i, end;
+	uint8_t label;
 
 	for (at = work->chain_len; at < work->order_len; at++) {
 		uint32_t ahead = work->order_len - at;
@@ -146,13 +155,12 @@ static bool entries_find(struct work *work)
 {
 	size_t node_count = work->graph->node_count;
 
-	work->label = ul_malloc(node_count * sizeof *work->label);
+	work->label = ul_calloc(node_count, sizeof *work->label);
 	/* One more, because entries_reach() writes before it knows. */
 	work->order = ul_malloc((node_count + 1) * sizeof *work->order);
 	if (!work->label || !work->order ||
 	    !ul_bits_init(&work->entries, work->graph->node_count))
 		return false;
-	memset(work->label, 0xff, node_count * sizeof *work->label);
 	seeds_find(work);
 	entries_follow(work);
 	free(ul_steal(work->label));
@@ -168,7 +176,6 @@ static void visit_enter(struct work *work, struct ul_dominators *tree,
 	tree->node[number] = node;
 	tree->parent[number] = parent;
 	work->semi[number] = parent;
-	work->number[node] = number;
 	work->stack[work->depth++] =
 	    (struct frame){ number, bounds[0], bounds[1] };
 }
@@ -203,11 +210,13 @@ static bool visit_below(struct work *work, struct ul_dominators *tree)
 			continue;
 		}
 		to = work->graph->ref_to[top->next_ref++];
+		if (ul_bits_get(&work->entries, to))
+			continue;
 		if (!ul_bits_get(&work->seen, to)) {
 			ul_bits_set(&work->seen, to);
+			work->number[to] = tree->count;
 			visit_enter(work, tree, to, top->number);
-		} else if (!ul_bits_get(&work->entries, to) &&
-			   !visit_meet(work, top->number, work->number[to])) {
+		} else if (!visit_meet(work, top->number, work->number[to])) {
 			return false;
 		}
 	}
@@ -258,8 +267,6 @@ static bool nodes_number(struct work *work, struct ul_dominators *tree)
 {
 	if (!number_alloc(work, tree))
 		return false;
-	memcpy(work->seen.words, work->entries.words,
-	       ((size_t)work->seen.len + 63) / 64 * sizeof *work->seen.words);
 	tree->node[0] = UL_NODE_NONE;
 	tree->parent[0] = 0;
 	work->semi[0] = 0;
