@@ -247,13 +247,14 @@ int ul_layer_xattrs_copy(struct ul_layer_work *work, int from_path_fd,
 {
 	ul_cleanup(ul_freep) char *names = NULL;
 	const char *name;
-	size_t len;
+	size_t len, at;
 	int rc;
 
 	rc = xattr_list(from_path_fd, &names, &len, err);
 	if (rc)
 		return rc;
-	for (name = names; name < names + len; name += strlen(name) + 1) {
+	for (at = 0; at < len; at += strlen(name) + 1) {
+		name = names + at;
 		if (xattr_is_overlay(name) || xattr_is_of_host(name))
 			continue;
 		rc = xattr_copy(work, from_path_fd, to, name, err);
@@ -269,13 +270,14 @@ int ul_layer_xattrs_clear(struct ul_layer_work *work,
 {
 	ul_cleanup(ul_freep) char *names = NULL;
 	const char *name;
-	size_t len;
+	size_t len, at;
 	int rc;
 
 	rc = xattr_list(object->fd, &names, &len, err);
 	if (rc)
 		return rc;
-	for (name = names; name < names + len; name += strlen(name) + 1) {
+	for (at = 0; at < len; at += strlen(name) + 1) {
+		name = names + at;
 		if (xattr_is_overlay(name) || xattr_is_of_host(name) ||
 		    !removexattr(fd_link(object->fd).path, name))
 			continue;

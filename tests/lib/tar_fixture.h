@@ -17,6 +17,10 @@ struct tar_pax {
 	const void *value;
 	size_t len; /* 0: strlen(value) */
 };
+#define TAR_PAX(the_key, the_value)                                            \
+	{                                                                      \
+		.key = (the_key), .value = (the_value)                         \
+	}
 
 /* type: as in the header: '0' file, '1' hard link, '2' symlink, '3' character
  * device, '4' block device, '5' directory, '6' fifo; 0 is a file too. */

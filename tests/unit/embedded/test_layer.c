@@ -147,7 +147,7 @@ static void test_layer__writes_what_the_tar_says(void **state)
 		.mode = 0640,
 		.mtime = 9,
 		.data = "text",
-		.pax = { { "mtime", "9.123456789" } } },
+		.pax = { TAR_PAX("mtime", "9.123456789") } },
 	      { .path = "d/s", .type = '2', .mtime = 10, .link = "../x" },
 	      { .path = "p", .type = '6', .mode = 0600, .mtime = 11 });
 	st = stat_of(state, ".");
@@ -217,15 +217,15 @@ static void test_layer__names_are_bytes_in_every_locale(void **state)
 			    { .path = "x",
 			      .type = '0',
 			      .data = "pax",
-			      .pax = { { "path", names[k] } } },
+			      .pax = { TAR_PAX("path", names[k]) } },
 			    { .path = "l",
 			      .type = '2',
 			      .link = "y",
-			      .pax = { { "linkpath", names[k] } } },
+			      .pax = { TAR_PAX("linkpath", names[k]) } },
 			    { .path = "h",
 			      .type = '1',
 			      .link = "y",
-			      .pax = { { "linkpath", names[k] } } });
+			      .pax = { TAR_PAX("linkpath", names[k]) } });
 		for (k = 0; k < ul_array_len(names); k++)
 			assert_text(state, names[k], "pax");
 		assert_int_equal(stat_of(state, "l").st_size,
@@ -652,7 +652,7 @@ static void test_layer__survives_every_allocation_failure(void **state)
 		{ .path = "lib/x/y", .data = "text" },
 		{ .path = "d",
 		  .type = '5',
-		  .pax = { { "SCHILY.xattr.user.a", "b" } } },
+		  .pax = { TAR_PAX("SCHILY.xattr.user.a", "b") } },
 		{ .path = "d", .type = '5' },
 		{ .path = ".wh.gone" },
 		{ .path = "hl", .type = '1', .link = "usr/f" },
@@ -672,7 +672,7 @@ static void test_layer__survives_every_allocation_failure(void **state)
 	      { .path = "gone", .type = '0' },
 	      { .path = "opq",
 		.type = '5',
-		.pax = { { "SCHILY.xattr.user.k", "v" } } },
+		.pax = { TAR_PAX("SCHILY.xattr.user.k", "v") } },
 	      { .path = "usr/f", .type = '0', .data = "f" });
 	for (n = 0;; n++) {
 		ul_mem_countdown = n;
@@ -702,7 +702,7 @@ static void unprivileged_child(void)
 		{ .path = "closed/f", .data = "f" },
 		{ .path = "cap",
 		  .data = "c",
-		  .pax = { { "SCHILY.xattr.trusted.x", "1" } } },
+		  .pax = { TAR_PAX("SCHILY.xattr.trusted.x", "1") } },
 		{ .path = ".wh.gone" },
 		{ .path = "d/.wh..wh..opq" },
 	};
@@ -750,10 +750,10 @@ static void test_layer__files_keep_holes(void **state)
 		.path = "f",
 		.data = data,
 		.len = sizeof data,
-		.pax = { { "GNU.sparse.major", "1" },
-			 { "GNU.sparse.minor", "0" },
-			 { "GNU.sparse.name", "f" },
-			 { "GNU.sparse.realsize", "8388608" } },
+		.pax = { TAR_PAX("GNU.sparse.major", "1"),
+			 TAR_PAX("GNU.sparse.minor", "0"),
+			 TAR_PAX("GNU.sparse.name", "f"),
+			 TAR_PAX("GNU.sparse.realsize", "8388608") },
 	};
 	struct stat st;
 	char byte = 0;
@@ -814,7 +814,7 @@ static void test_layer__an_unlisted_root_is_as_the_one_below(void **state)
 		       .type = '5',
 		       .mode = 0710,
 		       .mtime = 12,
-		       .pax = { { "SCHILY.xattr.user.k", "v" } } });
+		       .pax = { TAR_PAX("SCHILY.xattr.user.k", "v") } });
 	APPLY(state, { .path = "f", .type = '0' });
 	assert_int_equal(stat_of(state, ".").st_mode, S_IFDIR | 0710);
 	assert_int_equal(stat_of(state, ".").st_mtim.tv_sec, 12);
