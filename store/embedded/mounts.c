@@ -260,7 +260,8 @@ static void words_unique(struct ul_mounts *mounts)
 
 struct reading {
 	struct ul_mounts mounts;
-	struct ul_map seen; /* "NAMESPACE ROOT" of what was read */
+	struct ul_map
+	    seen; /* lists of mounts that were read, by note_sight() */
 	int proc_fd;
 	struct ul_err *err;
 };
@@ -273,12 +274,27 @@ static void reading_release(struct reading *reading)
 }
 
 /* A process that has ended since, or is about to (EINVAL: a zombie). */
-static bool is_gone(int error)
+static bool is_gone(int code, int error)
 {
-	return error == ENOENT || error == ESRCH || error == EINVAL;
+	return code == UL_E_ABSENT ||
+	       (code == UL_E_IO &&
+		(error == ENOENT || error == ESRCH || error == EINVAL));
 }
 
-static int read_mountinfo(struct reading *reading, const char *pid, bool is_own)
+/* 1: mounts that were not seen yet, 0: they were, UL_E_NOMEM. */
+static int note_sight(struct reading *reading, const char *key, size_t len)
+{
+	char *copy = ul_arena_strndup(&reading->mounts.arena, key, len);
+	bool is_new;
+
+	if (!copy || !ul_map_put(&reading->seen, copy, len, 0, &is_new))
+		return ul_err_nomem(reading->err);
+	return is_new;
+}
+
+/* is_known: what the process sees was not read yet, for sure. */
+static int read_mountinfo(struct reading *reading, const char *pid,
+			  bool is_known, bool is_own)
 {
 	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 	struct ul_err why = UL_ERR_INIT;
@@ -288,18 +304,23 @@ static int read_mountinfo(struct reading *reading, const char *pid, bool is_own)
 	snprintf(path, sizeof path, "%s/mountinfo", pid);
 	rc = ul_file_read(reading->proc_fd, path, UL_MOUNTINFO_MAX_BYTES, &text,
 			  &why);
-	if (!rc)
-		return ul_mounts_add(&reading->mounts, ul_buf_str(&text),
-				     is_own, reading->err);
-	if (!is_own &&
-	    (rc == UL_E_ABSENT || (rc == UL_E_IO && is_gone(why.sys_errno))))
+	if (rc && !is_own && is_gone(rc, why.sys_errno))
 		return 0;
-	if (!is_own && rc == UL_E_IO) {
+	if (rc == UL_E_IO && !is_own) {
 		reading->mounts.is_partial = true;
 		return 0;
 	}
-	*reading->err = why;
-	return rc;
+	if (rc) {
+		*reading->err = why;
+		return rc;
+	}
+	/* A mount's number is its own: one first line, one list. */
+	rc = is_known ? 1
+		      : note_sight(reading, ul_buf_str(&text),
+				   strcspn(ul_buf_str(&text), "\n"));
+	return rc <= 0 ? rc
+		       : ul_mounts_add(&reading->mounts, ul_buf_str(&text),
+				       is_own, reading->err);
 }
 
 /* Length of the link's text, or -1. */
@@ -313,41 +334,24 @@ static ssize_t read_link(struct reading *reading, const char *pid,
 }
 
 /*
- * What stands for the mounts that a process sees: mountinfo shows those of
- * its namespace below its root directory.
- * Returns: 1 with *ret_key (an arena's), 0 where it cannot be had, UL_E_NOMEM.
+ * Mountinfo shows the mounts of a process's namespace below its root
+ * directory: those two tell whether it would be the same once more. They may
+ * be hidden where mountinfo itself is not.
  */
-static int sight_of(struct reading *reading, const char *pid,
-		    const char **ret_key)
+static int read_process(struct reading *reading, const char *pid, bool is_own)
 {
 	char key[NAME_MAX + PATH_MAX];
 	ssize_t ns_len, root_len = -1;
+	int rc;
 
 	ns_len = read_link(reading, pid, "ns/mnt", key, NAME_MAX);
 	if (ns_len >= 0)
 		root_len =
 		    read_link(reading, pid, "root", key + ns_len, PATH_MAX);
-	if (root_len < 0) {
-		if (!is_gone(errno))
-			reading->mounts.is_partial = true;
-		return 0;
-	}
-	*ret_key = ul_arena_strndup(&reading->mounts.arena, key,
-				    (size_t)(ns_len + root_len));
-	return *ret_key ? 1 : ul_err_nomem(reading->err);
-}
-
-static int read_process(struct reading *reading, const char *pid, bool is_own)
-{
-	const char *key = "";
-	bool is_new;
-	int rc = sight_of(reading, pid, &key);
-
-	if (rc < 0 || (!rc && !is_own))
-		return rc;
-	if (!ul_map_put(&reading->seen, key, strlen(key), 0, &is_new))
-		return ul_err_nomem(reading->err);
-	return is_new ? read_mountinfo(reading, pid, is_own) : 0;
+	if (root_len < 0)
+		return read_mountinfo(reading, pid, false, is_own);
+	rc = note_sight(reading, key, (size_t)(ns_len + root_len));
+	return rc <= 0 ? rc : read_mountinfo(reading, pid, true, is_own);
 }
 
 static void closedirp(DIR **dir)

@@ -51,10 +51,8 @@ struct ul_mounts {
  * Read what is mounted now.
  * Owner:   *ret_mounts, released by ul_mounts_release().
  * Returns: 0; UL_E_IO where /proc is not there; UL_E_LIMIT; UL_E_NOMEM.
- *          Processes that end meanwhile are no error. Those that we may not
- *          look into only set is_partial: a user without privileges sees the
- *          namespaces that are its own, and only those can have mounted what
- *          it may remove.
+ *          Processes that end meanwhile are no error. One whose mounts are
+ *          hidden from us only sets is_partial.
  */
 int ul_mounts_read(struct ul_mounts *ret_mounts, struct ul_err *err);
 void ul_mounts_release(struct ul_mounts *mounts);
@@ -70,7 +68,7 @@ int ul_mounts_add(struct ul_mounts *mounts, const char *text, bool is_own,
  * Whether a folder, or something in it, is mounted or part of a mount. When
  * that cannot be told for sure (an overlay given relative directories, one
  * made where its paths lead nowhere in our namespace), the answer is yes.
- * `path` is absolute. Asks the file system.
+ * Asks the file system where `path` and the directories of overlays lead.
  */
 bool ul_mounts_use(const struct ul_mounts *mounts, const char *path);
 

@@ -1,0 +1,61 @@
+/*
+ * tests/lib/store_fixture.h - an embedded store in a scratch state directory.
+ *
+ * Every function fails the test itself where it cannot do its part.
+ */
+#ifndef UL_TESTS_LIB_STORE_FIXTURE_H
+#define UL_TESTS_LIB_STORE_FIXTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "store/embedded/store.h"
+
+/* Layers of which tests need the names alone. */
+#define CHAIN_1                                                                \
+	"sha256:"                                                              \
+	"11111111111111111111111111111111111111111111111111111111111111"       \
+	"11"
+#define CHAIN_2                                                                \
+	"sha256:"                                                              \
+	"22222222222222222222222222222222222222222222222222222222222222"       \
+	"22"
+#define CHAIN_3                                                                \
+	"sha256:"                                                              \
+	"33333333333333333333333333333333333333333333333333333333333333"       \
+	"33"
+
+struct store_fixture {
+	char top[64];              /* scratch directory */
+	char state[80];            /* TOP/state, not made yet */
+	struct ul_embedded *store; /* by store_fixture_open() */
+};
+
+/* For cmocka: *state is the fixture. Group: mounts are the test's own. */
+int store_fixture_group(void **state);
+int store_fixture_setup(void **state);
+int store_fixture_teardown(void **state);
+
+/* Open (again): fixture->store, not locked. */
+struct ul_embedded *store_fixture_open(struct store_fixture *fixture);
+
+/* The same, locked. */
+struct ul_embedded *store_fixture_locked(struct store_fixture *fixture);
+
+/* Adopt a layer with one file `f-<first four hex digits>`. */
+void store_fixture_layer(struct store_fixture *fixture, const char *chain_id,
+			 const char *parent);
+
+/* "STATE/store/<format>" in a buffer that the next call but seven reuses. */
+const char *store_path(const struct store_fixture *fixture, const char *format,
+		       ...) __attribute__((format(printf, 2, 3)));
+
+bool path_exists(const char *path);
+void file_write(const char *path, const char *text);
+void file_expect(const char *path, const char *text);
+size_t dir_count(const char *path);
+
+/* "cp -a" of a whole directory. */
+void tree_copy(const char *from, const char *to);
+
+#endif
