@@ -38,6 +38,7 @@ bool ul_buf_reserve(struct ul_buf *buf, size_t more)
 		return false;
 	}
 	buf->data = data;
+	data[buf->len] = '\0';
 	return true;
 }
 

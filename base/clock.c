@@ -39,6 +39,7 @@ bool ul_duration_parse(const char *text, int64_t *ret_seconds)
 {
 	const int64_t most = (int64_t)1 << 53;
 	int64_t total = 0;
+	bool is_first = true;
 
 	if (!*text)
 		return false;
@@ -53,11 +54,12 @@ bool ul_duration_parse(const char *text, int64_t *ret_seconds)
 		}
 		if (text == start)
 			return false;
-		unit = *text ? unit_seconds(*text++) : start && !total;
+		unit = *text ? unit_seconds(*text++) : is_first;
 		if (!unit || __builtin_mul_overflow(number, unit, &number) ||
 		    number > most - total)
 			return false;
 		total += number;
+		is_first = false;
 	}
 	*ret_seconds = total;
 	return true;
@@ -81,6 +83,15 @@ static bool skip(const char **text, char c)
 	return **text == c && (*text)++;
 }
 
+static int month_days(int year, int month)
+{
+	static const int8_t days[] = { 31, 28, 31, 30, 31, 30,
+				       31, 31, 30, 31, 30, 31 };
+	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month] + (month == 1 && is_leap);
+}
+
 static bool parse_clock(const char **text, struct tm *tm)
 {
 	tm->tm_year = digits(text, 4) - 1900;
@@ -90,7 +101,8 @@ static bool parse_clock(const char **text, struct tm *tm)
 	if (tm->tm_mon < 0 || tm->tm_mon > 11 || !skip(text, '-'))
 		return false;
 	tm->tm_mday = digits(text, 2);
-	if (tm->tm_mday < 1 || tm->tm_mday > 31)
+	if (tm->tm_mday < 1 ||
+	    tm->tm_mday > month_days(tm->tm_year + 1900, tm->tm_mon))
 		return false;
 	if (!skip(text, 'T') && !skip(text, 't') && !skip(text, ' '))
 		return false;
@@ -147,10 +159,15 @@ void ul_time_format(int64_t unix_s, char text[UL_TIME_TEXT_MAX])
 {
 	time_t when = unix_s;
 	struct tm tm;
+	size_t len;
 
 	if (!gmtime_r(&when, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900) {
 		snprintf(text, UL_TIME_TEXT_MAX, "%lld", (long long)unix_s);
 		return;
 	}
-	strftime(text, UL_TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	/* strftime() does not pad the year, and Go's zero time is of year 1.
+	 */
+	len =
+	    (size_t)snprintf(text, UL_TIME_TEXT_MAX, "%04d", tm.tm_year + 1900);
+	strftime(text + len, UL_TIME_TEXT_MAX - len, "-%m-%dT%H:%M:%SZ", &tm);
 }

@@ -63,7 +63,7 @@ void ul_digest_of(uint8_t alg, const void *data, size_t len,
 		  struct ul_digest *ret);
 
 /*
- * OCI chain ID: *ret = parent where diff is the first layer's own, else
+ * OCI chain ID: *ret = diff for the first layer, else
  * SHA256(parent + " " + diff) over the text forms (image-spec, config.md,
  * Layer ChainID). `parent` may be NULL for the first layer.
  */

@@ -14,8 +14,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+
+enum { FILE_READ_BYTES = 64 * 1024 };
 
 void ul_closep(int *fd)
 {
@@ -34,7 +37,9 @@ int ul_fd_steal(int *fd)
 
 int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, path,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+			    (dirfd == AT_FDCWD ? 0 : O_NOFOLLOW));
 
 	if (fd < 0 && errno == ENOENT)
 		return ul_err_set(err, UL_E_ABSENT, "no directory %s", path);
@@ -44,24 +49,37 @@ int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err)
 	return 0;
 }
 
+static int make_one(const char *path, struct ul_err *err)
+{
+	struct stat st;
+
+	if (!mkdir(path, 0777))
+		return 0;
+	if (errno != EEXIST)
+		return ul_err_sys(err, "make directory %s", path);
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return 0;
+	errno = ENOTDIR;
+	return ul_err_sys(err, "make directory %s", path);
+}
+
 int ul_dir_make(const char *path, struct ul_err *err)
 {
 	char part[PATH_MAX];
 	size_t len = strlen(path);
 	char *slash;
 
-	if (len >= sizeof part)
-		return ul_err_set(err, UL_E_INVALID, "path too long: %s", path);
+	if (!len || len >= sizeof part)
+		return ul_err_set(err, UL_E_INVALID, "%s: %s",
+				  len ? "path too long" : "empty path", path);
 	memcpy(part, path, len + 1);
 	for (slash = part + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
-		if (mkdir(part, 0777) && errno != EEXIST)
-			return ul_err_sys(err, "make directory %s", part);
+		if (make_one(part, err))
+			return err->code;
 		*slash = '/';
 	}
-	if (mkdir(part, 0777) && errno != EEXIST)
-		return ul_err_sys(err, "make directory %s", part);
-	return 0;
+	return make_one(part, err);
 }
 
 void ul_names_release(struct ul_names *names)
@@ -81,8 +99,8 @@ static int names_cmp(const void *a, const void *b)
 
 static bool names_add(struct ul_names *names, const char *name)
 {
-	char **grown = ul_grow(names->names, &names->cap, names->len + 1,
-			       sizeof *grown);
+	char **grown =
+	    ul_grow(names->names, &names->cap, names->len + 1, sizeof *grown);
 
 	if (!grown)
 		return false;
@@ -137,41 +155,48 @@ static int file_read_open(int fd, const char *path, size_t max_bytes,
 		return ul_err_sys(err, "stat %s", path);
 	if (!S_ISREG(st.st_mode))
 		return ul_err_set(err, UL_E_IO, "%s is no regular file", path);
-	for (;;) {
-		size_t room = max_bytes - (buf->len - start);
-
-		if (room > 65536)
-			room = 65536;
+	do {
+		size_t left = max_bytes - (buf->len - start);
 		/* One byte past the limit tells "longer" from "just fits". */
-		if (!ul_buf_reserve(buf, room + 1))
+		size_t want =
+		    left < FILE_READ_BYTES ? left + 1 : FILE_READ_BYTES;
+
+		if (!ul_buf_reserve(buf, want))
 			return ul_err_nomem(err);
-		got = read(fd, buf->data + buf->len, room + 1);
+		got = read(fd, buf->data + buf->len, want);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return ul_err_sys(err, "read %s", path);
-		if ((size_t)got > room && room < 65536)
+		if ((size_t)got > left)
 			return ul_err_set(err, UL_E_LIMIT,
 					  "%s is longer than %zu bytes", path,
 					  max_bytes);
 		buf->len += (size_t)got;
-		buf->data[buf->len] = '\0';
-		if (!got)
-			return 0;
-	}
+	} while (got);
+	buf->data[buf->len] = '\0';
+	return 0;
 }
 
 int ul_file_read(int dirfd, const char *path, size_t max_bytes,
 		 struct ul_buf *buf, struct ul_err *err)
 {
-	ul_cleanup(ul_closep) int fd = openat(
-		dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ul_cleanup(ul_closep) int fd =
+	    openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	size_t start = buf->len;
+	int rc;
 
 	if (fd < 0 && errno == ENOENT)
 		return ul_err_set(err, UL_E_ABSENT, "no file %s", path);
 	if (fd < 0)
 		return ul_err_sys(err, "open %s", path);
-	return file_read_open(fd, path, max_bytes, buf, err);
+	rc = file_read_open(fd, path, max_bytes, buf, err);
+	if (rc) {
+		buf->len = start;
+		if (buf->data)
+			buf->data[start] = '\0';
+	}
+	return rc;
 }
 
 int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err)
@@ -199,8 +224,8 @@ int ul_fd_sync(int fd, const char *what, struct ul_err *err)
 static int file_write_synced(int dirfd, const char *name, const void *data,
 			     size_t len, mode_t mode, struct ul_err *err)
 {
-	ul_cleanup(ul_closep) int fd = openat(
-		dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	ul_cleanup(ul_closep) int fd =
+	    openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
 	if (fd < 0)
 		return ul_err_sys(err, "create %s", name);
@@ -234,18 +259,19 @@ int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
 {
 	int op = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
 	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	int waited_ms;
+	int64_t until = ul_clock_mono_ns() + (int64_t)timeout_ms * 1000000;
 
-	for (waited_ms = 0; flock(fd, op); waited_ms += 10) {
+	while (flock(fd, op)) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return ul_err_sys(err, "lock");
-		if (waited_ms >= timeout_ms)
+		if (ul_clock_mono_ns() >= until)
 			return ul_err_set(err, UL_E_BUSY,
 					  "locked by another process");
-		if (!waited_ms && waiting)
+		if (waiting)
 			waiting(arg);
+		waiting = NULL;
 		nanosleep(&pause, NULL);
 	}
 	return 0;

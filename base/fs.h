@@ -1,8 +1,9 @@
 /*
  * base/fs.h - files, relative to an open directory, durable when asked.
  *
- * Nothing here follows a symlink in the last component, everything is opened
- * close-on-exec. "Durable" means: survives a power cut once 0 was returned.
+ * Nothing here follows a symlink in the last component (but for what
+ * ul_dir_open() says), everything is opened close-on-exec. "Durable" means:
+ * survives a power cut once 0 was returned.
  */
 #ifndef UL_BASE_FS_H
 #define UL_BASE_FS_H
@@ -22,13 +23,17 @@ void ul_closep(int *fd);
 int ul_fd_steal(int *fd);
 
 /*
- * Open a directory below dirfd (AT_FDCWD for paths of the command line).
+ * Open a directory below dirfd (AT_FDCWD for paths of the command line: there
+ * a symlink is somebody's wish and is followed).
  * Returns: 0 with *ret_fd; UL_E_ABSENT where there is nothing of that name;
  * UL_E_IO for all else.
  */
 int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err);
 
-/* mkdir -p, mode 0777 less umask for each. UL_E_IO where it fails. */
+/*
+ * mkdir -p, mode 0777 less umask for each.
+ * Returns: 0, UL_E_IO, UL_E_INVALID (an empty or too long path).
+ */
 int ul_dir_make(const char *path, struct ul_err *err);
 
 /*
@@ -45,7 +50,8 @@ int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err);
 void ul_names_release(struct ul_names *names);
 
 /*
- * Append a whole regular file to buf, max_bytes at most.
+ * Append a whole regular file to buf, max_bytes at most. On failure buf holds
+ * what it held.
  * Returns: UL_E_ABSENT, UL_E_LIMIT (longer), UL_E_IO (no regular file too).
  */
 int ul_file_read(int dirfd, const char *path, size_t max_bytes,

@@ -4,7 +4,9 @@
  * Several trees are walked together by a few threads, each directory's
  * entries in inode order (few seeks on a cold disk), all relative to open
  * directories. Symlinks are never followed and mount points never crossed
- * (told by mount id, so bind mounts of the same device too).
+ * (told by mount id, so bind mounts of the same device too; what has another
+ * device number without being mounted, a btrfs subvolume, is left out and named
+ * like a mount, as du -x leaves it out).
  */
 #ifndef UL_BASE_WALK_H
 #define UL_BASE_WALK_H
@@ -29,11 +31,12 @@ struct ul_walk_tree {
 	/* In. */
 	const char *path;        /* relative to dirfd; a file or directory */
 	const char *split_child; /* NULL, or the name of a child of `path`
-				    whose bytes are wanted apart ("fs") */
+				    whose bytes, with all below it, are
+				    wanted apart ("fs") */
 	const char *skip_child;  /* NULL, or a child of `path` to leave out */
 	/* Out, zeroed by ul_walk(). */
 	uint64_t allocated_bytes; /* st_blocks * 512, less what links[] hold */
-	uint64_t split_bytes;     /* the part of it below split_child */
+	uint64_t split_bytes;     /* the part of it in split_child */
 	uint64_t length_bytes;    /* st_size of regular files, each inode once*/
 	uint64_t object_count;    /* inodes, directories too */
 	uint64_t dev, ino;        /* of the tree's top */

@@ -1,1 +1,2 @@
-# ul_unit_test(base MODULE ul_...)
+ul_unit_test(base walk ul_base)
+ul_unit_test(base remove ul_base)
