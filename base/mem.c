@@ -12,8 +12,8 @@ atomic_long ul_mem_countdown = -1;
 
 static bool mem_fails(void)
 {
-	long left = atomic_load_explicit(&ul_mem_countdown,
-					 memory_order_relaxed);
+	long left =
+	    atomic_load_explicit(&ul_mem_countdown, memory_order_relaxed);
 
 	if (left < 0)
 		return false;
@@ -54,13 +54,12 @@ char *ul_strndup(const char *s, size_t len)
 	return copy;
 }
 
-char *ul_asprintf(const char *fmt, ...)
+char *ul_vasprintf(const char *fmt, va_list ap)
 {
-	va_list ap, again;
+	va_list again;
 	char *text = NULL;
 	int len;
 
-	va_start(ap, fmt);
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, ap);
 	if (len >= 0)
@@ -68,6 +67,16 @@ char *ul_asprintf(const char *fmt, ...)
 	if (text)
 		vsnprintf(text, (size_t)len + 1, fmt, again);
 	va_end(again);
+	return text;
+}
+
+char *ul_asprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = ul_vasprintf(fmt, ap);
 	va_end(ap);
 	return text;
 }

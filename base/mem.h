@@ -8,6 +8,7 @@
 #ifndef UL_BASE_MEM_H
 #define UL_BASE_MEM_H
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -35,6 +36,8 @@ void *ul_realloc(void *old, size_t size);
 char *ul_strdup(const char *s);
 char *ul_strndup(const char *s, size_t len);
 char *ul_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *ul_vasprintf(const char *fmt, va_list ap)
+	__attribute__((format(printf, 1, 0)));
 
 /*
  * Make room for `need` elements of elem_size bytes in an array, doubling its

@@ -109,6 +109,7 @@ static bool object_init(struct ul_record *record, struct ul_object *object,
 		.media_type = "",
 		.artifact_type = "",
 		.platform = "",
+		.diff_id = "",
 		.kept_by = UL_OBJECT_NONE,
 		.kept_reason = "",
 	};

@@ -76,6 +76,7 @@ struct ul_object {
 	const char *media_type;    /* "" where unknown */
 	const char *artifact_type; /* "" where none */
 	const char *platform;      /* "linux/arm64/v8" or "" */
+	const char *diff_id;       /* of a layer, where known; "" */
 	uint64_t length_bytes;
 	int64_t reachable_unix_s; /* last seen reachable, while it is not */
 	uint32_t first_ref, ref_count; /* into refs */

@@ -92,9 +92,10 @@ static int load_object_row(struct load *load, struct ul_stmt *row,
 	object->first_ref = (uint32_t)ul_stmt_i64(row, 16);
 	object->kept_reason =
 	    load_text(load, row, 17, last ? last->kept_reason : NULL);
+	object->diff_id = load_text(load, row, 18, NULL);
 	object->is_dirty = false;
 	if (!object->media_type || !object->artifact_type ||
-	    !object->platform || !object->kept_reason)
+	    !object->platform || !object->kept_reason || !object->diff_id)
 		return ul_err_nomem(load->err);
 	return 0;
 }

@@ -65,8 +65,6 @@ static int save_store(struct save *save, const char *kind, const char *path)
 	if (rc)
 		return rc;
 	ul_stmt_bind_i64(set, ":id", record->store_row);
-	ul_stmt_bind_text(set, ":uid", record->store_uid);
-	ul_stmt_bind_i64(set, ":generation", record->generation);
 	ul_stmt_bind_i64(set, ":scanned", record->scanned_unix_s);
 	ul_stmt_bind_i64(set, ":walked", record->walked_unix_s);
 	ul_stmt_bind_i64(set, ":residual", record->residual_bytes);
@@ -104,6 +102,7 @@ static int save_object_row(struct save *save, const struct ul_object *object)
 	ul_stmt_bind_text(set, ":media_type", object->media_type);
 	ul_stmt_bind_text(set, ":artifact_type", object->artifact_type);
 	ul_stmt_bind_text(set, ":platform", object->platform);
+	ul_stmt_bind_text(set, ":diff_id", object->diff_id);
 	ul_stmt_bind_i64(set, ":is_attestation", object->is_attestation);
 	ul_stmt_bind_i64(set, ":length_bytes", (int64_t)object->length_bytes);
 	ul_stmt_bind_i64(set, ":is_present", object->is_present);

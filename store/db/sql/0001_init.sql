@@ -26,6 +26,7 @@ CREATE TABLE object (
 	media_type TEXT NOT NULL DEFAULT '',
 	artifact_type TEXT NOT NULL DEFAULT '',
 	platform TEXT NOT NULL DEFAULT '',
+	diff_id TEXT NOT NULL DEFAULT '',
 	is_attestation INTEGER NOT NULL DEFAULT 0 CHECK (is_attestation IN (0, 1)),
 	length_bytes INTEGER NOT NULL DEFAULT 0,
 	is_present INTEGER NOT NULL DEFAULT 0 CHECK (is_present IN (0, 1)),
@@ -209,7 +210,7 @@ LEFT JOIN used u ON u.store = r.store AND u.namespace = r.namespace
 
 CREATE VIEW blob_usage AS
 SELECT s.kind AS store_kind, s.path AS store_path, o.namespace,
-	o.key AS digest, o.media_type, o.length_bytes,
+	o.key AS digest, o.media_type, o.diff_id, o.length_bytes,
 	coalesce(m.allocated_bytes, 0) AS allocated_bytes, o.is_present,
 	o.is_reachable, o.reachable_unix_s
 FROM object o JOIN store s ON s.id = o.store

@@ -1,0 +1,352 @@
+/*
+ * The steps of a run, all under the store's lock:
+ *
+ *	scan        reads the index twice; refusal and waiting end it (I7)
+ *	restore     what the trash holds but something needs goes back (I1)
+ *	plan        the same function as a dry run (I4)
+ *	begin       the run stands in the history before anything changes
+ *	roots       names leave the index, durably
+ *	scan again  so that what appeared since counts (I6)
+ *	sweep       records, then files to the trash (I3)
+ *	empty       what is due, or with --now all, is deleted (I5)
+ *	end         the history gets what really happened
+ */
+#include "gc/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "gc/history.h"
+#include "store/backend.h"
+#include "store/graph/mark.h"
+
+void ul_run_release(struct ul_run *run)
+{
+	ul_plan_release(&run->plan);
+	ul_view_release(&run->view);
+	*run = UL_RUN_INIT;
+}
+
+struct act {
+	struct ul_store *store;
+	const struct ul_run_request *request;
+	struct ul_run *run;
+	struct ul_view later; /* after the roots went */
+	struct ul_swept swept;
+	uint64_t overhead_before_bytes;
+	struct ul_err *err;
+};
+
+static void unlockp(struct ul_store **store)
+{
+	if (*store)
+		(*store)->ops->unlock(*store);
+}
+
+static int act_scan(struct act *act, struct ul_view *ret_view)
+{
+	struct ul_scan_options options = {
+		.as_of_unix_s = act->request->now_unix_s,
+		.for_change = true,
+		.progress = act->request->progress,
+		.arg = act->request->progress_arg,
+	};
+
+	return act->store->ops->scan(act->store, &options, ret_view, act->err);
+}
+
+static int act_scan_first(struct act *act)
+{
+	size_t restored;
+	int rc = act_scan(act, &act->run->view);
+
+	if (!rc && act->run->view.refusal)
+		return ul_err_set(act->err, UL_E_REFUSED,
+				  "nothing was collected: %s",
+				  act->run->view.refusal);
+	if (!rc)
+		rc = act->store->ops->restore(act->store, &act->run->view,
+					      &restored, act->err);
+	if (rc || !restored)
+		return rc;
+	ul_view_release(&act->run->view);
+	return act_scan(act, &act->run->view);
+}
+
+static int act_plan(struct act *act)
+{
+	struct ul_run *run = act->run;
+	int rc = ul_plan_build(&run->view, &act->request->plan, &run->plan,
+			       act->err);
+
+	if (rc)
+		return rc;
+	run->planned_bytes = run->plan.freed_bytes;
+	run->is_left = run->plan.declined.len > 0;
+	if (act->request->confirm)
+		return act->request->confirm(act->request->arg, &run->plan);
+	return 0;
+}
+
+static int act_roots(struct act *act)
+{
+	const struct ul_plan_items *remove = &act->run->plan.remove;
+	ul_cleanup(ul_freep) uint32_t *objects =
+	    ul_malloc(remove->len * sizeof *objects);
+	size_t i;
+	int rc;
+
+	if (!objects)
+		return ul_err_nomem(act->err);
+	for (i = 0; i < remove->len; i++)
+		objects[i] = remove->items[i].object;
+	rc = act->store->ops->remove_roots(act->store, &act->run->view, objects,
+					   remove->len, act->err);
+	if (!rc)
+		act->run->removed = remove->len;
+	return rc;
+}
+
+/* The objects of the plan in the later view; a lost one is left out. */
+static int sweep_list(struct act *act, const struct ul_mark *mark,
+		      uint32_t *objects, uint64_t *bytes, size_t *ret_count)
+{
+	const struct ul_plan_items *collect = &act->run->plan.collect;
+	size_t i, count = 0;
+
+	for (i = 0; i < collect->len; i++) {
+		const struct ul_plan_item *item = &collect->items[i];
+		uint32_t at;
+
+		if (item->trash != SIZE_MAX)
+			continue;
+		at = ul_record_find(&act->later.record, item->kind, item->ns,
+				    item->snapshotter, item->key);
+		if (at == UL_OBJECT_NONE)
+			continue;
+		/* I6: a reference that came after the plan wins. */
+		if (item->kind != UL_KIND_LEASE &&
+		    ul_mark_keeps(mark, &act->later.graph, at)) {
+			act->run->is_left = true;
+			continue;
+		}
+		objects[count] = at;
+		bytes[count++] = item->allocated_bytes;
+	}
+	*ret_count = count;
+	return 0;
+}
+
+static const char **entries_list(struct act *act)
+{
+	const struct ul_plan_items *remove = &act->run->plan.remove;
+	const char **entries = ul_calloc(remove->len, sizeof *entries);
+	size_t i;
+
+	for (i = 0; entries && i < remove->len; i++) {
+		const struct ul_name *name = ul_record_find_name(
+		    &act->run->view.record, "", remove->items[i].key);
+
+		entries[i] = name ? name->entry : "";
+	}
+	return entries;
+}
+
+static int act_sweep(struct act *act)
+{
+	size_t most = act->run->plan.collect.len;
+	ul_cleanup(ul_freep) uint32_t *objects =
+	    ul_malloc(most * sizeof *objects);
+	ul_cleanup(ul_freep) uint64_t *bytes = ul_malloc(most * sizeof *bytes);
+	ul_cleanup(ul_freep) const char **entries = entries_list(act);
+	ul_cleanup(ul_mark_release) struct ul_mark mark = UL_MARK_INIT;
+	struct ul_sweep_request request = {
+		.objects = objects,
+		.object_bytes = bytes,
+		.entries = entries,
+		.entry_count = act->run->plan.remove.len,
+		.run = act->run->run,
+		.now_unix_s = act->request->now_unix_s,
+		.grace_s = act->request->plan.grace_s,
+	};
+	int rc;
+
+	if (!objects || !bytes || !entries)
+		return ul_err_nomem(act->err);
+	rc = ul_mark_init(&mark, &act->later.graph, act->err);
+	if (rc)
+		return rc;
+	ul_mark_roots(&mark, &act->later.graph, NULL);
+	rc = sweep_list(act, &mark, objects, bytes, &request.object_count);
+	if (!rc)
+		rc = act->store->ops->sweep(act->store, &act->later, &request,
+					    &act->swept, act->err);
+	return rc;
+}
+
+/* Which of the trash to delete: what is due, what --now and this run say. */
+static int act_empty(struct act *act)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(ul_freep) size_t *positions = NULL;
+	const struct ul_plan_request *plan = &act->request->plan;
+	struct ul_swept emptied = { 0 };
+	size_t i, count = 0, restored;
+	int rc = act_scan(act, &view);
+
+	if (!rc)
+		rc = act->store->ops->restore(act->store, &view, &restored,
+					      act->err);
+	if (rc)
+		return rc;
+	positions = ul_malloc(view.trash_count * sizeof *positions);
+	if (!positions)
+		return ul_err_nomem(act->err);
+	for (i = 0; i < view.trash_count; i++) {
+		const struct ul_view_trash *trash = &view.trash[i];
+		bool is_mine = trash->run == act->run->run;
+		bool goes =
+		    plan->now || (is_mine && !plan->grace_s) ||
+		    (!is_mine && view.as_of_unix_s >= trash->delete_unix_s);
+
+		if (goes && !trash->is_wanted)
+			positions[count++] = i;
+	}
+	rc = act->store->ops->empty_trash(act->store, &view, positions, count,
+					  &emptied, act->err);
+	act->run->freed_bytes += emptied.freed_bytes;
+	return rc;
+}
+
+static bool act_empties(const struct act *act)
+{
+	const struct ul_plan *plan = &act->run->plan;
+
+	return plan->now_bytes || act->request->plan.now ||
+	       !act->request->plan.grace_s || act->run->view.trash_count;
+}
+
+static int act_change(struct act *act)
+{
+	struct ul_run *run = act->run;
+	int rc = act->store->ops->overhead(
+	    act->store, &act->overhead_before_bytes, act->err);
+
+	if (!rc && run->plan.remove.len)
+		rc = act_roots(act);
+	if (!rc)
+		rc = act_scan(act, &act->later);
+	if (!rc && act->later.refusal)
+		return ul_err_set(act->err, UL_E_REFUSED, "%s",
+				  act->later.refusal);
+	if (!rc)
+		rc = act_sweep(act);
+	if (!rc && act_empties(act))
+		rc = act_empty(act);
+	return rc;
+}
+
+static int act_measure(struct act *act)
+{
+	uint64_t after_bytes;
+	struct ul_run *run = act->run;
+	int rc = act->store->ops->overhead(act->store, &after_bytes, act->err);
+
+	if (rc)
+		return rc;
+	run->overhead_delta_bytes =
+	    (int64_t)(after_bytes - act->overhead_before_bytes);
+	if (run->planned_bytes > run->freed_bytes)
+		run->trashed_bytes =
+		    act->request->plan.now || !act->request->plan.grace_s
+			? 0
+			: act->swept.moved_bytes;
+	return 0;
+}
+
+static int act_recorded(struct act *act)
+{
+	int64_t started_ns = ul_clock_mono_ns();
+	struct ul_err ignored = UL_ERR_INIT;
+	struct ul_run *run = act->run;
+	int rc = ul_history_begin(
+	    act->store, act->request->command, act->request->now_unix_s,
+	    run->view.record.store_row, &run->plan, &run->run, act->err);
+
+	if (rc)
+		return rc;
+	rc = act_change(act);
+	if (!rc)
+		rc = act_measure(act);
+	run->seconds = (double)(ul_clock_mono_ns() - started_ns) / 1e9;
+	if (!rc)
+		return ul_history_end(act->store, run, "done", act->err);
+	/* The first error is the one to tell; this is only its record. */
+	(void)ul_history_end(act->store, run, "failed", &ignored);
+	return rc;
+}
+
+static bool plan_is_empty(const struct ul_plan *plan)
+{
+	return !plan->remove.len && !plan->collect.len;
+}
+
+static int act_all(struct act *act)
+{
+	int rc = act_scan_first(act);
+
+	if (!rc && act->run->view.waiting) {
+		act->run->is_left = true;
+		ul_plan_seal(&act->run->plan);
+		return 0;
+	}
+	if (!rc)
+		rc = act_plan(act);
+	if (rc || plan_is_empty(&act->run->plan))
+		return rc;
+	return act_recorded(act);
+}
+
+int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
+		   struct ul_run *ret_run, struct ul_err *err)
+{
+	ul_cleanup(ul_run_release) struct ul_run run = UL_RUN_INIT;
+	ul_cleanup(unlockp) struct ul_store *locked = NULL;
+	struct act act = {
+		.store = store,
+		.request = request,
+		.run = &run,
+		.later = UL_VIEW_INIT,
+		.err = err,
+	};
+	int rc = store->ops->lock(store, err);
+
+	if (rc)
+		return rc;
+	locked = store;
+	rc = act_all(&act);
+	ul_view_release(&act.later);
+	if (rc)
+		return rc;
+	*ret_run = run;
+	run = UL_RUN_INIT;
+	return 0;
+}
+
+int ul_run_undo(struct ul_store *store, int64_t run, size_t *ret_count,
+		struct ul_err *err)
+{
+	ul_cleanup(unlockp) struct ul_store *locked = NULL;
+	int rc = store->ops->lock(store, err);
+
+	if (rc)
+		return rc;
+	locked = store;
+	rc = ul_history_expect(store, run, err);
+	if (!rc)
+		rc = store->ops->undo(store, run, ret_count, err);
+	return rc ? rc : ul_history_undone(store, run, err);
+}

@@ -1,0 +1,133 @@
+/*
+ * store/backend.h - what every kind of store can do.
+ *
+ * Reading takes no lock. Changing goes: lock, scan, decide, change, unlock;
+ * each change is durable when its function returns, and a stop between any
+ * two leaves a store that loses nothing (gc/INVARIANTS.md).
+ */
+#ifndef UL_STORE_BACKEND_H
+#define UL_STORE_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ul_db;
+struct ul_err;
+struct ul_view;
+
+struct ul_scan_options {
+	int64_t as_of_unix_s;
+	bool measure_all; /* renew every measurement, walk independently */
+	bool for_change;  /* under the lock, about to act: read twice */
+	bool is_as_of;    /* the time is not now: record nothing */
+	/* Long work tells how far it is; may be NULL. */
+	bool (*progress)(void *arg, uint64_t objects, uint64_t bytes);
+	void *arg;
+};
+
+/* What to do with things that nothing needs any more. */
+struct ul_sweep_request {
+	const uint32_t *objects;      /* of the view, to move to the trash */
+	const uint64_t *object_bytes; /* what each holds, for the sum */
+	size_t object_count;
+	const char *const *entries; /* JSON of the roots removed, for undo */
+	size_t entry_count;
+	int64_t run;
+	int64_t now_unix_s;
+	int64_t grace_s; /* how long the trash keeps them */
+};
+
+struct ul_swept {
+	uint64_t moved_bytes; /* of what was moved */
+	size_t moved_count;
+	uint64_t freed_bytes; /* of what was deleted */
+	size_t freed_count;
+};
+
+struct ul_store;
+
+struct ul_store_ops {
+	/*
+	 * Read everything and bring the record up to date.
+	 * Owner:   *ret_view, released by ul_view_release().
+	 * Returns: 0 (with view->refusal where it may be read but not
+	 *          collected); UL_E_CORRUPT where nothing can be said;
+	 *          UL_E_IO, UL_E_DB, UL_E_BUSY, UL_E_NOMEM, UL_E_CANCELED.
+	 */
+	int (*scan)(struct ul_store *store,
+		    const struct ul_scan_options *options,
+		    struct ul_view *ret_view, struct ul_err *err);
+
+	/* Exclusive among ullages; waits up to 30 s, then UL_E_BUSY. */
+	int (*lock)(struct ul_store *store, struct ul_err *err);
+	void (*unlock)(struct ul_store *store);
+
+	/*
+	 * Note that we let go of what these roots alone hold, so that the
+	 * grace for what others let go of does not apply to it. Before the
+	 * roots are removed, under the lock.
+	 */
+	int (*release)(struct ul_store *store, const struct ul_view *view,
+		       const uint32_t *objects, size_t count,
+		       struct ul_err *err);
+
+	/*
+	 * Remove names (objects of kind image of a view taken under this
+	 * lock). UL_E_CONFLICT, nothing changed, where the index is no longer
+	 * what the view saw.
+	 */
+	int (*remove_roots)(struct ul_store *store, const struct ul_view *view,
+			    const uint32_t *objects, size_t count,
+			    struct ul_err *err);
+
+	/*
+	 * Move to the trash, records first. Upholds I3, I6: what became
+	 * reachable since the view is UL_E_CONFLICT, before anything moves.
+	 * `view` was taken under this lock, after remove_roots().
+	 */
+	int (*sweep)(struct ul_store *store, const struct ul_view *view,
+		     const struct ul_sweep_request *request,
+		     struct ul_swept *ret_swept, struct ul_err *err);
+
+	/* Delete these trashed things (positions in view->trash). */
+	int (*empty_trash)(struct ul_store *store, const struct ul_view *view,
+			   const size_t *positions, size_t count,
+			   struct ul_swept *ret_swept, struct ul_err *err);
+
+	/*
+	 * Put back what lies in the trash and is reachable again.
+	 * *ret_count: how many things; 0 leaves the view valid.
+	 */
+	int (*restore)(struct ul_store *store, const struct ul_view *view,
+		       size_t *ret_count, struct ul_err *err);
+
+	/*
+	 * Undo a run as far as the trash still holds it: content back, names
+	 * back. UL_E_ABSENT where nothing of it is left.
+	 */
+	int (*undo)(struct ul_store *store, int64_t run, size_t *ret_count,
+		    struct ul_err *err);
+
+	/*
+	 * Allocated bytes of shared directories, index and trash records:
+	 * what a run gains or loses beside what it frees.
+	 */
+	int (*overhead)(struct ul_store *store, uint64_t *ret_bytes,
+			struct ul_err *err);
+
+	void (*close)(struct ul_store *store);
+};
+
+struct ul_store {
+	const struct ul_store_ops *ops;
+	const char *name; /* as --store names it */
+	const char *kind; /* "embedded" */
+	const char *path;
+	struct ul_db *db; /* borrowed */
+};
+
+void ul_store_close(struct ul_store *store); /* NULL is fine */
+void ul_store_closep(struct ul_store **store);
+
+#endif

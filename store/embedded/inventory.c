@@ -1,0 +1,308 @@
+#include "store/embedded/inventory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/walk.h"
+#include "store/embedded/snapshot_dir.h"
+#include "store/embedded/store.h"
+#include "store/embedded/trash.h"
+
+void ul_inventory_release(struct ul_inventory *inventory)
+{
+	free(inventory->items);
+	ul_arena_release(&inventory->arena);
+	*inventory = UL_INVENTORY_INIT;
+}
+
+struct take {
+	struct ul_embedded *store;
+	struct ul_inventory *inventory;
+	struct ul_err *err;
+};
+
+/* 1 with *item filled, 0 where it vanished, negative: failed. */
+static int item_stat(struct take *take, const char *path, struct ul_item *item)
+{
+	struct stat st;
+
+	if (fstatat(take->store->root_fd, path, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (errno == ENOENT)
+			return 0;
+		return ul_err_sys(take->err, "stat %s/%s", take->store->path,
+				  path);
+	}
+	*item = (struct ul_item){
+		.kind = UL_ITEM_UNKNOWN,
+		.is_dir = S_ISDIR(st.st_mode),
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.size_bytes = (uint64_t)st.st_size,
+		.allocated_bytes = (uint64_t)st.st_blocks * 512,
+		.nlink = (uint32_t)st.st_nlink,
+		.ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 +
+			    st.st_ctim.tv_nsec,
+		.newest_unix_s = st.st_ctim.tv_sec > st.st_mtim.tv_sec
+				     ? st.st_ctim.tv_sec
+				     : st.st_mtim.tv_sec,
+		.path = ul_arena_strdup(&take->inventory->arena, path),
+	};
+	item->key = item->path;
+	return item->path ? 1 : ul_err_nomem(take->err);
+}
+
+static int item_add(struct take *take, const struct ul_item *item)
+{
+	struct ul_inventory *inventory = take->inventory;
+	struct ul_item *items = ul_grow(inventory->items, &inventory->cap,
+					inventory->len + 1, sizeof *items);
+
+	if (!items)
+		return ul_err_nomem(take->err);
+	inventory->items = items;
+	items[inventory->len++] = *item;
+	return 0;
+}
+
+/* A folder or file of the store itself: its own blocks are overhead. */
+static int count_overhead(struct take *take, const char *path)
+{
+	struct ul_item item;
+	int rc = item_stat(take, path, &item);
+
+	if (rc > 0) {
+		take->inventory->overhead_bytes += item.allocated_bytes;
+		take->inventory->overhead_count++;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* An unknown name: kept for ever, measured as a tree. */
+static int add_unknown(struct take *take, const struct ul_item *item)
+{
+	struct ul_walk_tree tree = { .path = item->path };
+	struct ul_walk_options options = { .thread_count = 1 };
+	size_t i;
+	int rc = item_add(take, item);
+
+	if (!rc)
+		rc = ul_walk(take->store->root_fd, &tree, 1, &options,
+			     take->err);
+	if (rc)
+		return rc;
+	take->inventory->overhead_bytes += tree.allocated_bytes;
+	for (i = 0; i < tree.link_count; i++)
+		take->inventory->overhead_bytes +=
+		    tree.links[i].allocated_bytes;
+	take->inventory->overhead_count += tree.object_count;
+	ul_walk_trees_release(&tree, 1);
+	return 0;
+}
+
+/* Decide what a name in a folder is; sets kind and key. */
+typedef int classify_fn(struct take *take, const char *name,
+			struct ul_item *item);
+
+static int take_dir(struct take *take, const char *dir, classify_fn *classify)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	char path[1024];
+	size_t i;
+	int rc;
+
+	rc = ul_dir_open(take->store->root_fd, dir, &fd, take->err);
+	if (!rc)
+		rc = ul_dir_names(fd, &names, take->err);
+	if (!rc)
+		rc = count_overhead(take, dir);
+	for (i = 0; !rc && i < names.len; i++) {
+		struct ul_item item;
+		int prefix = !strcmp(dir, ".") ? 0 : (int)strlen(dir);
+
+		snprintf(path, sizeof path, "%.*s%s%s", prefix, dir,
+			 prefix ? "/" : "", names.names[i]);
+		rc = item_stat(take, path, &item);
+		if (rc > 0)
+			rc = classify(take, names.names[i], &item);
+	}
+	return rc;
+}
+
+static int classify_blob(struct take *take, const char *name,
+			 struct ul_item *item)
+{
+	char text[UL_DIGEST_TEXT_MAX];
+	struct ul_digest digest;
+
+	if (item->is_dir ||
+	    !ul_digest_parse_hex(UL_DIGEST_SHA256, name, &digest))
+		return add_unknown(take, item);
+	ul_digest_format(&digest, text);
+	item->kind = UL_ITEM_BLOB;
+	item->key = ul_arena_strdup(&take->inventory->arena, text);
+	return item->key ? item_add(take, item) : ul_err_nomem(take->err);
+}
+
+static int classify_snapshot(struct take *take, const char *name,
+			     struct ul_item *item)
+{
+	char key[UL_SNAPSHOT_DIR_MAX];
+
+	if (!item->is_dir ||
+	    !ul_snapshot_dir_parse(name, key, &item->is_unpacked))
+		return add_unknown(take, item);
+	item->kind = UL_ITEM_SNAPSHOT;
+	item->key = ul_arena_strdup(&take->inventory->arena, key);
+	return item->key ? item_add(take, item) : ul_err_nomem(take->err);
+}
+
+static int classify_ingest(struct take *take, const char *name,
+			   struct ul_item *item)
+{
+	ul_cleanup(ul_closep) int fd =
+	    openat(take->store->ingest_fd, name,
+		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	/* Its maker holds a lock on it for as long as it lives. */
+	item->kind = UL_ITEM_INGEST;
+	item->is_locked = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0;
+	return item_add(take, item);
+}
+
+static int take_trash_item(struct take *take, const char *dir,
+			   const struct ul_trash_record *record,
+			   const struct ul_trash_item *was)
+{
+	struct ul_item item;
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof path, "trash/%s/%s", dir, was->name);
+	rc = item_stat(take, path, &item);
+	if (rc <= 0)
+		return rc;
+	item.kind = UL_ITEM_TRASH;
+	item.run = record->run;
+	item.delete_unix_s = ul_trash_delete_unix_s(record);
+	item.was_kind = was->kind;
+	item.was_key = was->key;
+	item.was_path = was->path;
+	return item_add(take, &item);
+}
+
+static int classify_trash(struct take *take, const char *name,
+			  struct ul_item *item)
+{
+	struct ul_trash_record record;
+	struct ul_err ignored = UL_ERR_INIT;
+	char path[512];
+	size_t i;
+	int rc;
+
+	if (!item->is_dir)
+		return add_unknown(take, item);
+	rc = ul_trash_read(take->store->trash_fd, name, &take->inventory->arena,
+			   &record, &ignored);
+	if (rc == UL_E_NOMEM)
+		return ul_err_nomem(take->err);
+	if (rc)
+		return add_unknown(take, item);
+	take->inventory->overhead_bytes += item->allocated_bytes;
+	take->inventory->overhead_count++;
+	snprintf(path, sizeof path, "trash/%s/record.json", name);
+	rc = count_overhead(take, path);
+	for (i = 0; !rc && i < record.item_count; i++)
+		rc = take_trash_item(take, name, &record, &record.items[i]);
+	return rc;
+}
+
+static bool is_one_of(const char *name, const char *const *known)
+{
+	for (; *known; known++) {
+		if (!strcmp(name, *known))
+			return true;
+	}
+	return false;
+}
+
+/* Folders are taken by themselves; files of ours count as overhead. */
+static int classify_known(struct take *take, const char *name,
+			  const struct ul_item *item, const char *const *dirs,
+			  const char *const *files)
+{
+	if (item->is_dir && is_one_of(name, dirs))
+		return 0;
+	if (item->is_dir || !is_one_of(name, files))
+		return add_unknown(take, item);
+	take->inventory->overhead_bytes += item->allocated_bytes;
+	take->inventory->overhead_count++;
+	return 0;
+}
+
+static int classify_root(struct take *take, const char *name,
+			 struct ul_item *item)
+{
+	static const char *const dirs[] = { "oci", "snapshots", "ingest",
+					    "trash", NULL };
+	static const char *const files[] = { "store-id", NULL };
+
+	return classify_known(take, name, item, dirs, files);
+}
+
+static int classify_oci(struct take *take, const char *name,
+			struct ul_item *item)
+{
+	static const char *const dirs[] = { "blobs", NULL };
+	static const char *const files[] = { "oci-layout", "index.json", NULL };
+
+	return classify_known(take, name, item, dirs, files);
+}
+
+static int classify_alg(struct take *take, const char *name,
+			struct ul_item *item)
+{
+	if (item->is_dir && !strcmp(name, "sha256"))
+		return 0;
+	return add_unknown(take, item);
+}
+
+int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
+		      struct ul_err *err)
+{
+	ul_cleanup(ul_inventory_release) struct ul_inventory inventory =
+	    UL_INVENTORY_INIT;
+	struct take take = { store, &inventory, err };
+	static const struct {
+		const char *dir;
+		classify_fn *classify;
+	} dirs[] = {
+		{ ".", classify_root },
+		{ "oci", classify_oci },
+		{ "oci/blobs", classify_alg },
+		{ "oci/blobs/sha256", classify_blob },
+		{ "snapshots", classify_snapshot },
+		{ "ingest", classify_ingest },
+		{ "trash", classify_trash },
+	};
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(dirs); i++)
+		rc = take_dir(&take, dirs[i].dir, dirs[i].classify);
+	if (rc)
+		return ul_err_wrap(err, "looking through %s", store->path);
+	*ret = inventory;
+	inventory = UL_INVENTORY_INIT;
+	return 0;
+}

@@ -1,0 +1,243 @@
+#include "store/embedded/names.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/db/db.h"
+#include "store/db/stmt.h"
+#include "store/embedded/ops.h"
+#include "store/embedded/store.h"
+#include "store/graph/mark.h"
+#include "store/oci/layout.h"
+#include "store/view.h"
+
+static int name_conflict(const struct ul_layout_entry *entry,
+			 const struct ul_new_name *name, struct ul_err *err)
+{
+	char was[UL_DIGEST_TEXT_MAX], is[UL_DIGEST_TEXT_MAX];
+
+	ul_digest_format(&entry->descriptor.digest, was);
+	ul_digest_format(&name->descriptor.digest, is);
+	return ul_err_set(err, UL_E_CONFLICT,
+			  "%s stands for %.19s, not %.19s; --replace moves it",
+			  name->name, was, is);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* 1: it is there already, 0: has to be added, negative: conflict. */
+static int name_clear(struct ul_layout_index *index,
+		      const struct ul_new_name *name, bool replace,
+		      struct ul_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < ul_layout_index_count(index); i++) {
+		const struct ul_layout_entry *entry =
+		    ul_layout_index_entry(index, i);
+
+		if (!same_name(entry->name, name->name))
+			continue;
+		if (ul_digest_equal(&entry->descriptor.digest,
+				    &name->descriptor.digest))
+			return 1;
+		if (!name->name)
+			continue;
+		if (!replace)
+			return name_conflict(entry, name, err);
+		ul_layout_index_remove(index, i--);
+	}
+	return 0;
+}
+
+int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
+		 size_t count, bool replace, struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	bool is_changed = false;
+	uint64_t hash;
+	size_t i;
+	int rc;
+
+	assert(store->is_locked);
+	rc = ul_embedded_index_read(store, &index, &hash, err);
+	for (i = 0; !rc && i < count; i++) {
+		rc = name_clear(index, &names[i], replace, err);
+		if (!rc) {
+			rc = ul_layout_index_add(index, &names[i].descriptor,
+						 names[i].name, err);
+			is_changed = true;
+		}
+		if (rc > 0)
+			rc = 0;
+	}
+	if (rc || !is_changed)
+		return rc;
+	return ul_embedded_index_write(store, index, hash, err);
+}
+
+int ul_names_used(struct ul_embedded *store, const char *digest,
+		  struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int64_t row;
+	int rc = ul_embedded_store_row(store, &row, err);
+
+	if (!rc)
+		rc = ul_stmt_get(store->db, UL_SQL_USED_SET, &set, err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":store", row);
+	ul_stmt_bind_text(set, ":namespace", "");
+	ul_stmt_bind_text(set, ":digest", digest);
+	ul_stmt_bind_i64(set, ":used", ul_clock_unix_s());
+	return ul_stmt_run(set, err);
+}
+
+static int release_row(struct ul_embedded *store, int64_t row, int64_t now,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(store->db, UL_SQL_OBJECT_RELEASE, &set, err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":id", row);
+	ul_stmt_bind_i64(set, ":now", now);
+	return ul_stmt_run(set, err);
+}
+
+static int release_name(struct ul_embedded *store, const struct ul_view *view,
+			const struct ul_object *object, struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc;
+
+	if (object->kind != UL_KIND_IMAGE)
+		return 0;
+	rc = ul_stmt_get(store->db, UL_SQL_NAME_RELEASE, &set, err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":store", view->record.store_row);
+	ul_stmt_bind_text(set, ":name", object->key);
+	ul_stmt_bind_i64(set, ":now", view->as_of_unix_s);
+	return ul_stmt_run(set, err);
+}
+
+static int release_all(struct ul_embedded *store, const struct ul_view *view,
+		       const struct ul_mark *before,
+		       const struct ul_mark *after, struct ul_err *err)
+{
+	const struct ul_record *record = &view->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->object_count; i++) {
+		uint32_t at = (uint32_t)i;
+
+		if (record->objects[i].row &&
+		    ul_mark_keeps(before, &view->graph, at) &&
+		    !ul_mark_keeps(after, &view->graph, at))
+			rc = release_row(store, record->objects[i].row,
+					 view->as_of_unix_s, err);
+	}
+	return rc;
+}
+
+static int release_in_tx(struct ul_embedded *store, const struct ul_view *view,
+			 const uint32_t *objects, size_t count,
+			 const struct ul_mark *before,
+			 const struct ul_mark *after, struct ul_err *err)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	size_t i;
+	int rc = ul_db_begin(store->db, &tx, err);
+
+	if (!rc)
+		rc = release_all(store, view, before, after, err);
+	for (i = 0; !rc && i < count; i++)
+		rc = release_name(store, view,
+				  &view->record.objects[objects[i]], err);
+	return rc ? rc : ul_db_commit(&tx, err);
+}
+
+int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
+			const uint32_t *objects, size_t count,
+			struct ul_err *err)
+{
+	ul_cleanup(ul_mark_release) struct ul_mark before = UL_MARK_INIT;
+	ul_cleanup(ul_mark_release) struct ul_mark after = UL_MARK_INIT;
+	ul_cleanup(ul_bits_release) struct ul_bits without = UL_BITS_INIT;
+	size_t i;
+	int rc;
+
+	if (!ul_bits_init(&without, view->graph.node_count))
+		return ul_err_nomem(err);
+	for (i = 0; i < count; i++)
+		ul_bits_set(&without, objects[i]);
+	rc = ul_mark_init(&before, &view->graph, err);
+	if (!rc)
+		rc = ul_mark_init(&after, &view->graph, err);
+	if (rc)
+		return rc;
+	ul_mark_roots(&before, &view->graph, NULL);
+	ul_mark_roots(&after, &view->graph, &without);
+	return release_in_tx((struct ul_embedded *)base, view, objects, count,
+			     &before, &after, err);
+}
+
+static bool is_listed(const struct ul_view *view, const uint32_t *objects,
+		      size_t count, const struct ul_layout_entry *entry)
+{
+	char digest[UL_DIGEST_TEXT_MAX];
+	const char *key = entry->name;
+	size_t i;
+
+	ul_digest_format(&entry->descriptor.digest, digest);
+	if (!key)
+		key = digest;
+	for (i = 0; i < count; i++) {
+		const struct ul_object *object =
+		    &view->record.objects[objects[i]];
+
+		if (object->kind == UL_KIND_IMAGE && !strcmp(object->key, key))
+			return true;
+	}
+	return false;
+}
+
+int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
+			     const uint32_t *objects, size_t count,
+			     struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	struct ul_embedded *store = (struct ul_embedded *)base;
+	uint64_t hash;
+	size_t i = 0;
+	int rc;
+
+	assert(store->is_locked);
+	rc = ul_embedded_index_read(store, &index, &hash, err);
+	if (rc)
+		return rc;
+	if (hash != view->roots_stamp)
+		return ul_err_set(err, UL_E_CONFLICT,
+				  "the index was changed by another program "
+				  "just now; try again");
+	while (i < ul_layout_index_count(index)) {
+		if (is_listed(view, objects, count,
+			      ul_layout_index_entry(index, i)))
+			ul_layout_index_remove(index, i);
+		else
+			i++;
+	}
+	rc = ul_embedded_release(base, view, objects, count, err);
+	return rc ? rc : ul_embedded_index_write(store, index, hash, err);
+}

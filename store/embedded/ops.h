@@ -1,0 +1,33 @@
+/* store/embedded/ops.h - the functions behind the embedded store's table,
+ * each documented in store/backend.h. Internal to the folder. */
+#ifndef UL_STORE_EMBEDDED_OPS_H
+#define UL_STORE_EMBEDDED_OPS_H
+
+#include "store/backend.h"
+
+extern const struct ul_store_ops ul_embedded_ops;
+
+int ul_embedded_scan(struct ul_store *base,
+		     const struct ul_scan_options *options,
+		     struct ul_view *ret_view, struct ul_err *err);
+int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
+			const uint32_t *objects, size_t count,
+			struct ul_err *err);
+int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
+			     const uint32_t *objects, size_t count,
+			     struct ul_err *err);
+int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
+		      const struct ul_sweep_request *request,
+		      struct ul_swept *ret_swept, struct ul_err *err);
+int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
+			    const size_t *positions, size_t count,
+			    struct ul_swept *ret_swept, struct ul_err *err);
+int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
+			size_t *ret_count, struct ul_err *err);
+int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
+		     struct ul_err *err);
+int ul_embedded_overhead(struct ul_store *base, uint64_t *ret_bytes,
+			 struct ul_err *err);
+void ul_embedded_close_base(struct ul_store *base);
+
+#endif

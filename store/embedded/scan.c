@@ -1,0 +1,720 @@
+/*
+ * One scan: the record as it was, what lies on disk, what the index, leases
+ * and snapshots name; from these the view, and the record as it is now.
+ */
+#include "store/embedded/scan_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/walk.h"
+#include "store/embedded/ops.h"
+#include "store/embedded/store.h"
+#include "store/oci/layout.h"
+
+/* Two clocks of one machine (ours, the kernel's coarse one) differ a little;
+ * more than this and a time lies in the future. */
+enum { CLOCK_SLACK_S = 2 };
+
+enum { RETRY_MS = 5000 };
+
+static void scan_release(struct ul_scan *scan)
+{
+	ul_inventory_release(&scan->inventory);
+	ul_layout_index_free(scan->index);
+	ul_leases_release(&scan->leases);
+	ul_snapshots_release(&scan->snapshots);
+	ul_mark_release(&scan->mark);
+	ul_map_release(&scan->groups);
+	free(scan->objects);
+}
+
+static bool scan_objects_grow(struct ul_scan *scan)
+{
+	size_t i, old = scan->object_cap;
+	struct scan_object *objects;
+
+	objects = ul_grow(scan->objects, &scan->object_cap,
+			  scan->record->object_count + 1, sizeof *objects);
+	if (!objects)
+		return false;
+	scan->objects = objects;
+	for (i = old; i < scan->object_cap; i++)
+		objects[i] = (struct scan_object){ .item = UL_OBJECT_NONE };
+	return true;
+}
+
+uint32_t scan_object(struct ul_scan *scan, enum ul_kind kind, const char *key)
+{
+	uint32_t at =
+	    ul_record_object(scan->record, (uint8_t)kind, "", "", key);
+
+	if (at == UL_OBJECT_NONE || !scan_objects_grow(scan))
+		return UL_OBJECT_NONE;
+	scan->record->objects[at].is_gone = false;
+	return at;
+}
+
+/* What another program put there was used when we first saw it. */
+static int name_used(struct ul_scan *scan, const char *digest)
+{
+	struct ul_used *used = ul_record_used(scan->record, "", digest);
+
+	if (!used)
+		return ul_err_nomem(scan->err);
+	if (used->used_unix_s)
+		return 0;
+	used->used_unix_s = scan->view->as_of_unix_s;
+	used->is_dirty = true;
+	return 0;
+}
+
+/* A name that is new, moved, or back. */
+static int name_seen(struct ul_scan *scan, size_t entry, const char *name,
+		     const char *digest)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
+	struct ul_name *row = ul_record_name(scan->record, "", name);
+
+	if (!row)
+		return ul_err_nomem(scan->err);
+	row->seen_unix_s = scan->view->as_of_unix_s;
+	if (!row->vanished_unix_s && !strcmp(row->digest, digest))
+		return 0;
+	if (ul_layout_index_entry_dump(scan->index, entry, &json, scan->err))
+		return scan->err->code;
+	row->digest = ul_record_text(scan->record, digest);
+	row->entry = ul_record_text(scan->record, ul_buf_str(&json));
+	if (!row->digest || !row->entry ||
+	    !ul_record_set_named(scan->record, digest))
+		return ul_err_nomem(scan->err);
+	row->vanished_unix_s = 0;
+	row->is_ours = false;
+	row->is_dirty = true;
+	return name_used(scan, digest);
+}
+
+static int entry_describe(struct ul_scan *scan, uint32_t blob,
+			  const struct ul_descriptor *descriptor)
+{
+	struct ul_object *object = &scan->record->objects[blob];
+
+	scan->objects[blob].is_entry = true;
+	scan->objects[blob].is_expected = true;
+	if (descriptor->media_type &&
+	    strcmp(object->media_type, descriptor->media_type)) {
+		object->media_type =
+		    ul_record_text(scan->record, descriptor->media_type);
+		object->is_dirty = true;
+	}
+	return object->media_type ? 0 : ul_err_nomem(scan->err);
+}
+
+/* An image object with a reference to each digest that bears its name. */
+static int entry_refer(struct ul_scan *scan, uint32_t image, uint32_t blob)
+{
+	const struct ul_object *object = &scan->record->objects[image];
+	struct ul_object_ref refs[8];
+	uint32_t i, count = 0;
+
+	for (i = 0; scan->objects[image].is_named && i < object->ref_count &&
+		    count < ul_array_len(refs) - 1;
+	     i++) {
+		refs[count] = scan->record->refs[object->first_ref + i];
+		if (refs[count].target == blob)
+			return 0;
+		count++;
+	}
+	refs[count++] = (struct ul_object_ref){
+		.target = blob,
+		.kind = UL_REF_FORWARD,
+		.reason = "target",
+	};
+	scan->objects[image].is_expected = true;
+	scan->objects[image].is_named = true;
+	if (!ul_record_set_refs(scan->record, image, refs, count))
+		return ul_err_nomem(scan->err);
+	return 0;
+}
+
+static int scan_entry(struct ul_scan *scan, size_t i)
+{
+	const struct ul_layout_entry *entry =
+	    ul_layout_index_entry(scan->index, i);
+	char digest[UL_DIGEST_TEXT_MAX];
+	uint32_t blob, image;
+	int rc;
+
+	ul_digest_format(&entry->descriptor.digest, digest);
+	blob = scan_object(scan, UL_KIND_BLOB, digest);
+	image = scan_object(scan, UL_KIND_IMAGE,
+			    entry->name ? entry->name : digest);
+	if (blob == UL_OBJECT_NONE || image == UL_OBJECT_NONE)
+		return ul_err_nomem(scan->err);
+	rc = entry_describe(scan, blob, &entry->descriptor);
+	if (!rc)
+		rc = entry_refer(scan, image, blob);
+	if (!rc && entry->name)
+		rc = name_seen(scan, i, entry->name, digest);
+	return rc;
+}
+
+/* Names of the record that the index no longer has. */
+static int names_vanished(struct ul_scan *scan)
+{
+	struct ul_record *record = scan->record;
+	size_t i;
+
+	for (i = 0; i < record->name_count; i++) {
+		struct ul_name *name = &record->names[i];
+		uint32_t image =
+		    ul_record_find(record, UL_KIND_IMAGE, "", "", name->name);
+
+		if (name->vanished_unix_s ||
+		    (image != UL_OBJECT_NONE && scan->objects[image].is_named))
+			continue;
+		name->vanished_unix_s = scan->view->as_of_unix_s;
+		name->is_ours = false;
+		name->is_dirty = true;
+	}
+	return 0;
+}
+
+/*
+ * A damaged index never means "no images": those of the last good reading
+ * stand, and nothing is collected.
+ */
+static int index_damaged(struct ul_scan *scan)
+{
+	struct ul_record *record = scan->record;
+	size_t i;
+
+	scan->view->refusal =
+	    ul_arena_strdup(&scan->view->arena, scan->err->msg);
+	if (!scan->view->refusal)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+
+		if (object->kind != UL_KIND_IMAGE)
+			continue;
+		scan->objects[i].is_expected = true;
+		scan->objects[i].is_named = true;
+		if (object->ref_count)
+			scan->objects[record->refs[object->first_ref].target]
+			    .is_entry = true;
+	}
+	return 0;
+}
+
+static int scan_index(struct ul_scan *scan)
+{
+	size_t i;
+	int rc = ul_embedded_index_read(scan->store, &scan->index,
+					&scan->view->roots_stamp, scan->err);
+
+	if (rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
+		return index_damaged(scan);
+	for (i = 0; !rc && i < ul_layout_index_count(scan->index); i++)
+		rc = scan_entry(scan, i);
+	return rc ? rc : names_vanished(scan);
+}
+
+static int snapshot_object(struct ul_scan *scan,
+			   const struct ul_snapshot *snapshot)
+{
+	uint32_t at = scan_object(scan, UL_KIND_SNAPSHOT, snapshot->key);
+	uint32_t parent = UL_OBJECT_NONE;
+	struct ul_object_ref ref;
+
+	if (at == UL_OBJECT_NONE)
+		return ul_err_nomem(scan->err);
+	scan->objects[at].is_expected = true;
+	if (*snapshot->parent) {
+		parent = scan_object(scan, UL_KIND_SNAPSHOT, snapshot->parent);
+		if (parent == UL_OBJECT_NONE)
+			return ul_err_nomem(scan->err);
+		scan->objects[parent].is_expected = true;
+	}
+	ref = (struct ul_object_ref){ parent, UL_REF_FORWARD, "parent" };
+	if (!ul_record_set_refs(scan->record, at, &ref,
+				parent != UL_OBJECT_NONE))
+		return ul_err_nomem(scan->err);
+	return 0;
+}
+
+static int lease_object(struct ul_scan *scan, const struct ul_lease *lease)
+{
+	uint32_t at = scan_object(scan, UL_KIND_LEASE, lease->id);
+	ul_cleanup(ul_freep) struct ul_object_ref *refs =
+	    ul_malloc((lease->resource_count + 1) * sizeof *refs);
+	size_t i;
+
+	if (at == UL_OBJECT_NONE || !refs)
+		return ul_err_nomem(scan->err);
+	scan->objects[at].is_expected = true;
+	for (i = 0; i < lease->resource_count; i++) {
+		refs[i] = (struct ul_object_ref){
+			.target = scan_object(scan, lease->resources[i].kind,
+					      lease->resources[i].key),
+			.kind = UL_REF_FORWARD,
+			.reason = "lease",
+		};
+		if (refs[i].target == UL_OBJECT_NONE)
+			return ul_err_nomem(scan->err);
+		scan->objects[refs[i].target].is_expected = true;
+	}
+	if (!ul_record_set_refs(scan->record, at, refs, lease->resource_count))
+		return ul_err_nomem(scan->err);
+	return 0;
+}
+
+static int scan_records(struct ul_scan *scan)
+{
+	size_t i;
+	int rc = ul_snapshots_load(scan->store, &scan->snapshots, scan->err);
+
+	if (!rc)
+		rc = ul_leases_load(scan->store, &scan->leases, scan->err);
+	for (i = 0; !rc && i < scan->snapshots.len; i++)
+		rc = snapshot_object(scan, &scan->snapshots.snapshots[i]);
+	for (i = 0; !rc && i < scan->leases.len; i++)
+		rc = lease_object(scan, &scan->leases.leases[i]);
+	return rc;
+}
+
+/* The chain ID of all layers that a config lists; false where it has none. */
+static bool config_chain(const char *diff_ids, char chain[UL_DIGEST_TEXT_MAX])
+{
+	struct ul_digest sum = UL_DIGEST_INIT, diff;
+	char text[UL_DIGEST_TEXT_MAX];
+	size_t len;
+
+	while (*diff_ids) {
+		len = strcspn(diff_ids, " ");
+		if (len >= sizeof text)
+			return false;
+		memcpy(text, diff_ids, len);
+		text[len] = '\0';
+		if (!ul_digest_parse(text, &diff))
+			return false;
+		ul_digest_chain(&sum, &diff, &sum);
+		diff_ids += len + (diff_ids[len] == ' ');
+	}
+	if (sum.alg == UL_DIGEST_NONE)
+		return false;
+	ul_digest_format(&sum, chain);
+	return true;
+}
+
+/* A config refers to the unpacked form of its whole chain. */
+static int scan_unpacked(struct ul_scan *scan)
+{
+	char chain[UL_DIGEST_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < scan->record->object_count; i++) {
+		struct ul_object *object = &scan->record->objects[i];
+		struct ul_object_ref ref = { 0, UL_REF_FORWARD,
+					     UL_REASON_UNPACKED };
+		const struct ul_snapshot *snapshot = NULL;
+
+		if (!object->config)
+			continue;
+		if (config_chain(object->config->diff_ids, chain))
+			snapshot = ul_snapshots_find(&scan->snapshots, chain);
+		if (snapshot)
+			ref.target = ul_record_find(
+			    scan->record, UL_KIND_SNAPSHOT, "", "", chain);
+		if (!ul_record_set_refs(scan->record, (uint32_t)i, &ref,
+					snapshot != NULL))
+			return ul_err_nomem(scan->err);
+	}
+	return 0;
+}
+
+static bool layer_set_diff_id(struct ul_scan *scan, uint32_t layer,
+			      const char *diff_ids)
+{
+	struct ul_object *object = &scan->record->objects[layer];
+	size_t len = strcspn(diff_ids, " ");
+
+	if (strlen(object->diff_id) == len &&
+	    !strncmp(object->diff_id, diff_ids, len))
+		return true;
+	object->diff_id = ul_arena_strndup(&scan->record->arena, diff_ids, len);
+	object->is_dirty = true;
+	return object->diff_id != NULL;
+}
+
+/* The config that names a layer says what it is unpacked (image-spec,
+ * config.md: diff_ids are in the order of the manifest's layers). */
+static int scan_diff_ids(struct ul_scan *scan)
+{
+	const struct ul_record *record = scan->record;
+	size_t i;
+	uint32_t r;
+
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *manifest = &record->objects[i];
+		const char *diff_ids = NULL;
+
+		for (r = 0; r < manifest->ref_count; r++) {
+			const struct ul_object_ref *ref =
+			    &record->refs[manifest->first_ref + r];
+			const struct ul_config_facts *config =
+			    record->objects[ref->target].config;
+
+			if (!strcmp(ref->reason, "config") && config)
+				diff_ids = config->diff_ids;
+			if (!diff_ids || !*diff_ids ||
+			    strncmp(ref->reason, "layer ", 6))
+				continue;
+			if (!layer_set_diff_id(scan, ref->target, diff_ids))
+				return ul_err_nomem(scan->err);
+			diff_ids += strcspn(diff_ids, " ");
+			diff_ids += *diff_ids == ' ';
+		}
+	}
+	return 0;
+}
+
+/* Not there, named by nothing: the record forgets it. */
+static void scan_gone(struct ul_scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < scan->record->object_count; i++) {
+		struct ul_object *object = &scan->record->objects[i];
+		bool is_here = scan->objects[i].item != UL_OBJECT_NONE;
+
+		if (object->is_present && !is_here) {
+			object->is_present = false;
+			object->is_dirty = true;
+		}
+		if (!is_here && object->measure.measured_unix_s) {
+			object->measure = (struct ul_measure){ 0 };
+			object->measure_dirty = true;
+		}
+		object->is_gone = !is_here && !scan->objects[i].is_expected;
+	}
+}
+
+static void object_reached(struct ul_object *object, bool is_reachable,
+			   int64_t now_unix_s)
+{
+	if (is_reachable == object->is_reachable &&
+	    (!is_reachable || (object->is_known && !object->is_released)))
+		return;
+	/* Lost at some time since the last scan: the latest is now. */
+	if (!is_reachable)
+		object->reachable_unix_s = now_unix_s;
+	if (is_reachable) {
+		object->is_known = true;
+		object->is_released = false;
+	}
+	object->is_reachable = is_reachable;
+	object->is_dirty = true;
+}
+
+static void object_kept_by(struct ul_object *object, uint32_t by,
+			   const char *reason)
+{
+	if (object->kept_by == by && !strcmp(object->kept_reason, reason))
+		return;
+	object->kept_by = by;
+	object->kept_reason = reason;
+	object->is_dirty = true;
+}
+
+/*
+ * Who keeps whom: the tree of the breadth-first pass, so that following
+ * kept_by leads to a root by a shortest way. Groups and files in between are
+ * left out.
+ */
+static int scan_kept_by(struct ul_scan *scan)
+{
+	const struct ul_graph *graph = &scan->view->graph;
+	ul_cleanup(ul_freep) uint32_t *by =
+	    ul_malloc(graph->node_count * sizeof *by);
+	ul_cleanup(ul_freep) const char **why =
+	    ul_calloc(graph->node_count, sizeof *why);
+	uint32_t i, r;
+
+	if (!by || !why)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < graph->node_count; i++)
+		by[i] = UL_OBJECT_NONE;
+	for (i = 0; i < graph->root_count; i++)
+		why[graph->roots[i].node] =
+		    graph->reasons[graph->roots[i].reason];
+	for (i = 0; i < scan->mark.order_len; i++) {
+		uint32_t node = scan->mark.order[i];
+		bool is_object = node < scan->record->object_count;
+
+		for (r = graph->first_ref[node]; r < graph->first_ref[node + 1];
+		     r++) {
+			uint32_t to = graph->ref_to[r];
+
+			if (why[to])
+				continue;
+			by[to] = is_object ? node : by[node];
+			why[to] = graph->reasons[graph->ref_reason[r]];
+		}
+	}
+	for (i = 0; i < scan->record->object_count; i++) {
+		const char *reason =
+		    why[i] ? ul_record_text(scan->record, why[i]) : "";
+
+		if (!reason)
+			return ul_err_nomem(scan->err);
+		object_kept_by(&scan->record->objects[i], by[i], reason);
+	}
+	return 0;
+}
+
+/* A reachable manifest that cannot be read has unknown references. */
+static int scan_broken(struct ul_scan *scan, uint32_t at)
+{
+	const char *key = scan->record->objects[at].key;
+	const char *why = scan->objects[at].broken;
+	char line[1200];
+
+	snprintf(line, sizeof line,
+		 "blob %s is needed but %s; `ullage verify --repair` sets it "
+		 "aside",
+		 key, why);
+	if (!ul_view_note(scan->view, "%s", line))
+		return ul_err_nomem(scan->err);
+	if (!scan->view->refusal)
+		scan->view->refusal = ul_arena_strdup(&scan->view->arena, line);
+	return scan->view->refusal ? 0 : ul_err_nomem(scan->err);
+}
+
+static int scan_mark(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	size_t i;
+	int rc = ul_mark_init(&scan->mark, &view->graph, scan->err);
+
+	if (rc)
+		return rc;
+	ul_mark_roots(&scan->mark, &view->graph, NULL);
+	for (i = 0; !rc && i < scan->record->object_count; i++) {
+		struct ul_object *object = &scan->record->objects[i];
+		bool is_reachable =
+		    ul_mark_keeps(&scan->mark, &view->graph, (uint32_t)i);
+
+		if (object->is_gone)
+			continue;
+		object_reached(object, is_reachable, view->as_of_unix_s);
+		if (is_reachable && scan->objects[i].broken)
+			rc = scan_broken(scan, (uint32_t)i);
+	}
+	return rc ? rc : scan_kept_by(scan);
+}
+
+/* Times that cannot be: a clock set back, or files from the future. */
+static int scan_clock(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	int64_t newest_unix_s = view->record.scanned_unix_s;
+	const char *what = "the last scan";
+	char line[600];
+	size_t i;
+
+	for (i = 0; i < view->file_count; i++) {
+		if (view->files[i].newest_unix_s > newest_unix_s) {
+			newest_unix_s = view->files[i].newest_unix_s;
+			what = view->files[i].path;
+		}
+	}
+	if (newest_unix_s <= view->as_of_unix_s + CLOCK_SLACK_S)
+		return 0;
+	snprintf(line, sizeof line,
+		 "the clock is %lld seconds behind the time of %s; nothing is "
+		 "collected until it has caught up",
+		 (long long)(newest_unix_s - view->as_of_unix_s), what);
+	view->waiting = ul_arena_strdup(&view->arena, line);
+	return view->waiting ? 0 : ul_err_nomem(scan->err);
+}
+
+static int scan_notes(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	size_t i;
+	bool ok = true;
+
+	for (i = 0; ok && i < view->record.name_count; i++) {
+		const struct ul_name *name = &view->record.names[i];
+		char when[UL_TIME_TEXT_MAX];
+
+		if (!name->vanished_unix_s || name->is_ours)
+			continue;
+		ul_time_format(name->vanished_unix_s, when);
+		ok = ul_view_note(view,
+				  "name %s vanished, seen gone at %s; `ullage "
+				  "tag %s %s` brings it back",
+				  name->name, when, name->digest, name->name);
+	}
+	for (i = 0; ok && i < scan->inventory.len; i++) {
+		if (scan->inventory.items[i].kind == UL_ITEM_UNKNOWN)
+			ok = ul_view_note(view,
+					  "%s/%s is none of ours: kept, "
+					  "counted as overhead",
+					  scan->store->path,
+					  scan->inventory.items[i].path);
+	}
+	return ok ? 0 : ul_err_nomem(scan->err);
+}
+
+/* What du would say, from a walk that knows nothing of the classes. */
+static int scan_residual(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	struct ul_walk_tree tree = { .path = "." };
+	struct ul_walk_options options = {
+		.progress = scan->options->progress,
+		.arg = scan->options->arg,
+	};
+	uint64_t classes = view->overhead_bytes, walked;
+	size_t i;
+	int rc;
+
+	if (!scan->options->measure_all && view->record.walked_unix_s)
+		return 0;
+	rc = ul_walk(scan->store->root_fd, &tree, 1, &options, scan->err);
+	if (rc)
+		return rc;
+	walked = tree.allocated_bytes;
+	for (i = 0; i < tree.link_count; i++)
+		walked += tree.links[i].allocated_bytes;
+	ul_walk_trees_release(&tree, 1);
+	for (i = 0; i < view->graph.node_count; i++)
+		classes += view->graph.nodes[i].weight_bytes;
+	view->record.residual_bytes = (int64_t)(walked - classes);
+	view->record.walked_unix_s = view->as_of_unix_s;
+	view->record.store_dirty = true;
+	return 0;
+}
+
+static int scan_identity(struct ul_scan *scan)
+{
+	const char *mismatch = ul_embedded_mismatch(
+	    scan->store, scan->record->store_uid, scan->record->generation);
+
+	if (!mismatch)
+		return 0;
+	if (!scan->view->refusal)
+		scan->view->refusal = mismatch;
+	return ul_view_note(scan->view, "%s", mismatch)
+		   ? 0
+		   : ul_err_nomem(scan->err);
+}
+
+static int scan_save(struct ul_scan *scan)
+{
+	struct ul_record *record = scan->record;
+	int64_t now_unix_s = scan->view->as_of_unix_s;
+
+	if (scan->options->is_as_of || !scan->store->is_writable)
+		return 0;
+	/* Each minute is enough: it only tells a clock that was set back. */
+	if (now_unix_s - record->scanned_unix_s >= 60) {
+		record->scanned_unix_s = now_unix_s;
+		record->store_dirty = true;
+	}
+	return ul_record_save(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
+			      record, scan->err);
+}
+
+static int scan_all(struct ul_scan *scan)
+{
+	static int (*const steps[])(struct ul_scan *) = {
+		scan_index,   scan_records,  scan_measure,
+		scan_content, scan_unpacked, scan_diff_ids,
+	};
+	static int (*const later[])(struct ul_scan *) = {
+		scan_graph, scan_mark,     scan_images,   scan_clock,
+		scan_notes, scan_residual, scan_identity, scan_save,
+	};
+	size_t i;
+	int rc = 0;
+
+	if (!scan_objects_grow(scan))
+		return ul_err_nomem(scan->err);
+	for (i = 0; !rc && i < ul_array_len(steps); i++)
+		rc = steps[i](scan);
+	if (!rc)
+		scan_gone(scan);
+	for (i = 0; !rc && i < ul_array_len(later); i++)
+		rc = later[i](scan);
+	return rc;
+}
+
+static int scan_init(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	int rc;
+
+	view->store_name = scan->store->base.name;
+	view->store_kind = scan->store->base.kind;
+	view->store_path = ul_arena_strdup(&view->arena, scan->store->path);
+	view->as_of_unix_s = scan->options->as_of_unix_s;
+	view->mount = "";
+	if (!view->store_path)
+		return ul_err_nomem(scan->err);
+	rc = ul_record_load(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
+			    &view->record, scan->err);
+	if (!rc)
+		rc =
+		    ul_inventory_take(scan->store, &scan->inventory, scan->err);
+	view->overhead_bytes = scan->inventory.overhead_bytes;
+	view->overhead_count = scan->inventory.overhead_count;
+	scan->record = &view->record;
+	return rc;
+}
+
+int ul_embedded_scan(struct ul_store *base,
+		     const struct ul_scan_options *options,
+		     struct ul_view *ret_view, struct ul_err *err)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(scan_release) struct ul_scan scan = {
+		.store = (struct ul_embedded *)base,
+		.options = options,
+		.view = &view,
+		.leases = UL_LEASES_INIT,
+		.snapshots = UL_SNAPSHOTS_INIT,
+		.retry_until_ns = ul_clock_mono_ns() + RETRY_MS * 1000000LL,
+		.err = err,
+	};
+	int rc = scan_init(&scan);
+
+	if (!rc)
+		rc = scan_all(&scan);
+	if (rc)
+		return ul_err_wrap(err, "reading the store %s",
+				   scan.store->path);
+	*ret_view = view;
+	view = UL_VIEW_INIT;
+	return 0;
+}
+
+int ul_embedded_overhead(struct ul_store *base, uint64_t *ret_bytes,
+			 struct ul_err *err)
+{
+	ul_cleanup(ul_inventory_release) struct ul_inventory inventory =
+	    UL_INVENTORY_INIT;
+	int rc = ul_inventory_take((struct ul_embedded *)base, &inventory, err);
+
+	if (!rc)
+		*ret_bytes = inventory.overhead_bytes;
+	return rc;
+}

@@ -1,0 +1,372 @@
+/*
+ * What blobs refer to. Each blob is read once in its life: its references
+ * are recorded with the inode and change time it had; a file that changed is
+ * read again. Reading goes from the index downwards, so that a descriptor
+ * has said what to expect, then over whatever else lies there, because a
+ * manifest that nothing lists may still name a subject (a referrer).
+ */
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/embedded/scan_internal.h"
+#include "store/embedded/store.h"
+#include "store/limits.h"
+#include "store/oci/config.h"
+#include "store/oci/json.h"
+#include "store/oci/manifest.h"
+
+/* Objects whose content has to be looked at, in order. */
+struct queue {
+	uint32_t *objects; /* owned */
+	size_t len, cap, next;
+};
+
+static void queue_release(struct queue *queue)
+{
+	ul_freep(&queue->objects);
+}
+
+static bool queue_add(struct ul_scan *scan, struct queue *queue,
+		      uint32_t object)
+{
+	uint32_t *objects;
+
+	if (scan->objects[object].is_queued)
+		return true;
+	objects = ul_grow(queue->objects, &queue->cap, queue->len + 1,
+			  sizeof *objects);
+	if (!objects)
+		return false;
+	queue->objects = objects;
+	objects[queue->len++] = object;
+	scan->objects[object].is_queued = true;
+	return true;
+}
+
+static const struct ul_item *object_item(const struct ul_scan *scan,
+					 uint32_t object)
+{
+	uint32_t item = scan->objects[object].item;
+
+	return item == UL_OBJECT_NONE ? NULL : &scan->inventory.items[item];
+}
+
+static bool object_set_text(struct ul_scan *scan, uint32_t object,
+			    const char **field, const char *text)
+{
+	if (!text || !strcmp(*field, text))
+		return true;
+	text = ul_record_text(scan->record, text);
+	if (!text)
+		return false;
+	*field = text;
+	scan->record->objects[object].is_dirty = true;
+	return true;
+}
+
+/* What a descriptor says of its target. Lengths of files win over it. */
+static bool object_describe(struct ul_scan *scan, uint32_t at,
+			    const struct ul_descriptor *descriptor)
+{
+	struct ul_object *object = &scan->record->objects[at];
+	const char *type =
+	    ul_descriptor_annotation(descriptor, UL_ANNOTATION_REFERENCE_TYPE);
+	bool is_attestation = type && !strcmp(type, "attestation-manifest");
+	char platform[UL_PLATFORM_TEXT_MAX] = "";
+
+	scan->objects[at].is_expected = true;
+	if (descriptor->platform.os)
+		ul_platform_format(&descriptor->platform, platform);
+	if (is_attestation != object->is_attestation) {
+		object->is_attestation = is_attestation;
+		object->is_dirty = true;
+	}
+	if (scan->objects[at].item == UL_OBJECT_NONE &&
+	    object->length_bytes != descriptor->size_bytes) {
+		object->length_bytes = descriptor->size_bytes;
+		object->is_dirty = true;
+	}
+	if (*platform &&
+	    !object_set_text(scan, at, &object->platform, platform))
+		return false;
+	if (!object_set_text(scan, at, &object->diff_id,
+			     ul_descriptor_annotation(
+				 descriptor, UL_ANNOTATION_UNCOMPRESSED)))
+		return false;
+	return object_set_text(scan, at, &object->media_type,
+			       descriptor->media_type) &&
+	       object_set_text(scan, at, &object->artifact_type,
+			       descriptor->artifact_type);
+}
+
+static int set_refs(struct ul_scan *scan, struct queue *queue, uint32_t at,
+		    const struct ul_manifest *manifest)
+{
+	ul_cleanup(ul_freep) struct ul_object_ref *refs =
+	    ul_malloc((manifest->ref_count + 1) * sizeof *refs);
+	char text[UL_DIGEST_TEXT_MAX];
+	size_t i;
+
+	if (!refs)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < manifest->ref_count; i++) {
+		const struct ul_manifest_ref *ref = &manifest->refs[i];
+		uint32_t target;
+
+		ul_digest_format(&ref->descriptor.digest, text);
+		target = scan_object(scan, UL_KIND_BLOB, text);
+		if (target == UL_OBJECT_NONE ||
+		    !object_describe(scan, target, &ref->descriptor) ||
+		    !queue_add(scan, queue, target))
+			return ul_err_nomem(scan->err);
+		refs[i] = (struct ul_object_ref){
+			.target = target,
+			.kind = UL_REF_FORWARD,
+			.reason = ref->reason,
+		};
+	}
+	if (!ul_record_set_refs(scan->record, at, refs, manifest->ref_count))
+		return ul_err_nomem(scan->err);
+	return 0;
+}
+
+static int labels_text(const struct ul_image_config *config, struct ul_buf *buf,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_json_freep) json_t *labels = NULL;
+	size_t i;
+
+	labels = json_object();
+	for (i = 0; i < config->label_count; i++) {
+		if (json_object_set_new(labels, config->labels[i].key,
+					json_string(config->labels[i].value)))
+			return ul_err_nomem(err);
+	}
+	return labels ? ul_json_dump(labels, buf, err) : ul_err_nomem(err);
+}
+
+static int set_config(struct ul_scan *scan, uint32_t at,
+		      const struct ul_image_config *config)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf diff_ids = UL_BUF_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf labels = UL_BUF_INIT;
+	struct ul_object *object = &scan->record->objects[at];
+	struct ul_config_facts *facts =
+	    ul_arena_alloc(&scan->record->arena, sizeof *facts);
+	char text[UL_PLATFORM_TEXT_MAX > UL_DIGEST_TEXT_MAX
+		      ? UL_PLATFORM_TEXT_MAX
+		      : UL_DIGEST_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < config->diff_id_count; i++) {
+		ul_digest_format(&config->diff_ids[i], text);
+		ul_buf_printf(&diff_ids, "%s%s", i ? " " : "", text);
+	}
+	if (!facts || diff_ids.failed)
+		return ul_err_nomem(scan->err);
+	if (labels_text(config, &labels, scan->err))
+		return scan->err->code;
+	facts->created_unix_s = config->created_unix_s;
+	facts->diff_ids = ul_record_text(scan->record, ul_buf_str(&diff_ids));
+	facts->labels = ul_record_text(scan->record, ul_buf_str(&labels));
+	if (!facts->diff_ids || !facts->labels)
+		return ul_err_nomem(scan->err);
+	object->config = facts;
+	object->refs_dirty = true;
+	ul_platform_format(&config->platform, text);
+	return object_set_text(scan, at, &object->platform, text)
+		   ? 0
+		   : ul_err_nomem(scan->err);
+}
+
+/* 0: the bytes are what the key says; 1: they are not (why in *ret_why). */
+static int blob_read(struct ul_scan *scan, uint32_t at, struct ul_buf *bytes,
+		     const char **ret_why)
+{
+	struct ul_object *object = &scan->record->objects[at];
+	struct ul_digest wanted, found;
+	int rc;
+
+	ul_buf_reset(bytes);
+	if (!ul_digest_parse(object->key, &wanted) ||
+	    wanted.alg != UL_DIGEST_SHA256) {
+		*ret_why = "is of an algorithm this store does not keep";
+		return 1;
+	}
+	rc = ul_file_read(scan->store->blobs_fd, object->key + 7,
+			  UL_MANIFEST_MAX_BYTES, bytes, scan->err);
+	if (rc == UL_E_NOMEM)
+		return rc;
+	if (rc) {
+		*ret_why = rc == UL_E_LIMIT ? "is too long for a manifest"
+					    : "cannot be read";
+		return 1;
+	}
+	ul_digest_of(wanted.alg, bytes->data, bytes->len, &found);
+	if (ul_digest_equal(&wanted, &found))
+		return 0;
+	*ret_why = "does not have its digest";
+	return 1;
+}
+
+/* 0 taken, 1 no such document (why in *ret_why), negative: failed. */
+static int content_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
+			enum ul_media media, const struct ul_buf *bytes,
+			const char **ret_why)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	struct ul_object *object = &scan->record->objects[at];
+	struct ul_image_config config;
+	struct ul_manifest manifest;
+	int rc;
+
+	if (media == UL_MEDIA_CONFIG) {
+		rc = ul_image_config_parse(bytes->data, bytes->len, &arena,
+					   &config, scan->err);
+		if (!rc)
+			rc = set_config(scan, at, &config);
+	} else {
+		rc = ul_manifest_parse(bytes->data, bytes->len,
+				       *object->media_type ? object->media_type
+							   : NULL,
+				       &arena, &manifest, scan->err);
+		if (!rc)
+			rc = set_refs(scan, queue, at, &manifest);
+		object = &scan->record->objects[at];
+		if (!rc && !object_set_text(scan, at, &object->artifact_type,
+					    manifest.artifact_type))
+			rc = ul_err_nomem(scan->err);
+		if (!rc && !*object->media_type &&
+		    !object_set_text(scan, at, &object->media_type,
+				     manifest.media_type))
+			rc = ul_err_nomem(scan->err);
+	}
+	if (rc == UL_E_NOMEM)
+		return rc;
+	if (!rc)
+		return 0;
+	*ret_why = ul_arena_strdup(&scan->view->arena, scan->err->msg);
+	return *ret_why ? 1 : ul_err_nomem(scan->err);
+}
+
+/* A manifest of another program's may be half written: look again. */
+static int content_read(struct ul_scan *scan, struct queue *queue, uint32_t at,
+			enum ul_media media, bool is_declared,
+			const char **ret_why)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+	ul_cleanup(ul_buf_release) struct ul_buf bytes = UL_BUF_INIT;
+	int rc;
+
+	for (;;) {
+		rc = blob_read(scan, at, &bytes, ret_why);
+		if (!rc)
+			return content_take(scan, queue, at, media, &bytes,
+					    ret_why);
+		if (rc < 0 || !is_declared ||
+		    ul_clock_mono_ns() >= scan->retry_until_ns)
+			return rc;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static bool is_opaque_by_type(enum ul_media media)
+{
+	return media == UL_MEDIA_LAYER || media == UL_MEDIA_CACHE_CONFIG;
+}
+
+static bool looks_like_json(struct ul_scan *scan, uint32_t at)
+{
+	const struct ul_object *object = &scan->record->objects[at];
+	ul_cleanup(ul_buf_release) struct ul_buf head = UL_BUF_INIT;
+	struct ul_err ignored = UL_ERR_INIT;
+
+	if (strncmp(object->key, "sha256:", 7))
+		return false;
+	/* Longer than the limit is no error here: the head is in the buffer. */
+	(void)ul_file_read(scan->store->blobs_fd, object->key + 7, 16, &head,
+			   &ignored);
+	return head.len && strchr("{ \t\r\n", head.data[0]);
+}
+
+static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
+{
+	struct ul_object *object = &scan->record->objects[at];
+	const struct ul_item *item = object_item(scan, at);
+	enum ul_media media = ul_media_of(object->media_type);
+	bool is_declared = media == UL_MEDIA_MANIFEST ||
+			   media == UL_MEDIA_INDEX || media == UL_MEDIA_CONFIG;
+	const char *why = NULL;
+	int rc = 1;
+
+	if (!item || object->content != UL_CONTENT_UNKNOWN)
+		return 0;
+	if (is_declared || (!is_opaque_by_type(media) &&
+			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&
+			    looks_like_json(scan, at)))
+		rc = content_read(scan, queue, at, media, is_declared, &why);
+	if (rc < 0)
+		return rc;
+	object = &scan->record->objects[at];
+	if (rc && is_declared) {
+		scan->objects[at].broken = why;
+		return 0; /* stays unknown: read again by the next scan */
+	}
+	object->content = rc ? UL_CONTENT_OPAQUE : UL_CONTENT_REFS;
+	object->is_dirty = true;
+	return 0;
+}
+
+/* Recorded references count as said by a descriptor too. */
+static int queue_recorded(struct ul_scan *scan, struct queue *queue)
+{
+	size_t i;
+
+	for (; queue->next < queue->len; queue->next++) {
+		uint32_t at = queue->objects[queue->next];
+		const struct ul_object *object = &scan->record->objects[at];
+		int rc = content_of(scan, queue, at);
+
+		if (rc)
+			return rc;
+		object = &scan->record->objects[at];
+		for (i = 0; i < object->ref_count; i++) {
+			uint32_t target =
+			    scan->record->refs[object->first_ref + i].target;
+
+			scan->objects[target].is_expected = true;
+			if (scan->record->objects[target].kind ==
+				UL_KIND_BLOB &&
+			    !queue_add(scan, queue, target))
+				return ul_err_nomem(scan->err);
+		}
+	}
+	return 0;
+}
+
+int scan_content(struct ul_scan *scan)
+{
+	ul_cleanup(queue_release) struct queue queue = { .objects = NULL };
+	size_t i;
+	int rc;
+
+	for (i = 0; i < scan->record->object_count; i++) {
+		if (scan->objects[i].is_entry &&
+		    !queue_add(scan, &queue, (uint32_t)i))
+			return ul_err_nomem(scan->err);
+	}
+	rc = queue_recorded(scan, &queue);
+	for (i = 0; !rc && i < scan->record->object_count; i++) {
+		if (scan->record->objects[i].kind != UL_KIND_BLOB)
+			continue;
+		if (!queue_add(scan, &queue, (uint32_t)i))
+			return ul_err_nomem(scan->err);
+		rc = queue_recorded(scan, &queue);
+	}
+	return rc;
+}

@@ -1,0 +1,466 @@
+/*
+ * What the graph stands for: images with their platforms and containers,
+ * leases, snapshots that live by themselves, the trash.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/embedded/scan_internal.h"
+#include "store/limits.h"
+#include "store/oci/descriptor.h"
+#include "store/oci/layout.h"
+
+struct images {
+	struct ul_scan *scan;
+	struct ul_view *view;
+	struct ul_map rows; /* digest -> position in view->images */
+	size_t image_cap;
+};
+
+static void images_release(struct images *images)
+{
+	ul_map_release(&images->rows);
+}
+
+static const struct ul_object_ref *object_ref(const struct ul_record *record,
+					      uint32_t at, const char *reason)
+{
+	const struct ul_object *object = &record->objects[at];
+	uint32_t i;
+
+	for (i = 0; i < object->ref_count; i++) {
+		const struct ul_object_ref *ref =
+		    &record->refs[object->first_ref + i];
+
+		if (!strcmp(ref->reason, reason))
+			return ref;
+	}
+	return NULL;
+}
+
+static bool is_index(const struct ul_object *object)
+{
+	return ul_media_of(object->media_type) == UL_MEDIA_INDEX;
+}
+
+static bool is_platform(const struct ul_record *record, uint32_t at)
+{
+	enum ul_media media = ul_media_of(record->objects[at].media_type);
+
+	return media == UL_MEDIA_MANIFEST || media == UL_MEDIA_INDEX;
+}
+
+static void platform_fill(const struct ul_record *record, uint32_t manifest,
+			  struct ul_view_platform *platform)
+{
+	const struct ul_object *object = &record->objects[manifest];
+	const struct ul_object_ref *config, *top = NULL;
+
+	config = object_ref(record, manifest, "config");
+	if (config)
+		top = object_ref(record, config->target, UL_REASON_UNPACKED);
+	*platform = (struct ul_view_platform){
+		.platform = object->platform,
+		.manifest = manifest,
+		.config = config ? config->target : UL_OBJECT_NONE,
+		.top_snapshot = top ? top->target : UL_OBJECT_NONE,
+		.is_attestation = object->is_attestation,
+		.is_present = object->is_present,
+	};
+	if (!*platform->platform && config)
+		platform->platform = record->objects[config->target].platform;
+	if (!*platform->platform)
+		platform->platform = "unknown";
+}
+
+/* Count (list NULL) or fill the platforms below a manifest or index. */
+static size_t platforms_below(const struct ul_record *record, uint32_t at,
+			      int depth, struct ul_view_platform *list)
+{
+	const struct ul_object *object = &record->objects[at];
+	size_t count = 0;
+	uint32_t i;
+
+	if (!is_index(object) || depth > UL_INDEX_MAX_NESTING) {
+		if (list)
+			platform_fill(record, at, list);
+		return 1;
+	}
+	for (i = 0; i < object->ref_count; i++) {
+		const struct ul_object_ref *ref =
+		    &record->refs[object->first_ref + i];
+
+		if (strncmp(ref->reason, "manifest ", 9) ||
+		    !is_platform(record, ref->target))
+			continue;
+		count += platforms_below(record, ref->target, depth + 1,
+					 list ? list + count : NULL);
+	}
+	return count;
+}
+
+static int image_fill(struct images *images, struct ul_view_image *image)
+{
+	const struct ul_record *record = images->scan->record;
+	size_t i, count = platforms_below(record, image->target, 0, NULL);
+
+	image->platforms = ul_arena_alloc(&images->view->arena,
+					  count * sizeof *image->platforms);
+	if (!image->platforms)
+		return ul_err_nomem(images->scan->err);
+	platforms_below(record, image->target, 0, image->platforms);
+	image->platform_count = count;
+	image->used_unix_s =
+	    ul_record_used_unix_s(record, image->ns, image->digest);
+	for (i = 0; i < count; i++) {
+		uint32_t config = image->platforms[i].config;
+		const struct ul_config_facts *facts =
+		    config == UL_OBJECT_NONE ? NULL
+					     : record->objects[config].config;
+
+		if (facts && facts->created_unix_s > image->created_unix_s)
+			image->created_unix_s = facts->created_unix_s;
+	}
+	return 0;
+}
+
+/* The row of a digest, made where there is none. */
+static struct ul_view_image *image_row(struct images *images, uint32_t target)
+{
+	struct ul_view *view = images->view;
+	const char *digest = view->record.objects[target].key;
+	struct ul_view_image *rows;
+	uint32_t *at;
+	bool added;
+
+	rows = ul_grow(view->images, &images->image_cap, view->image_count + 1,
+		       sizeof *rows);
+	if (!rows)
+		return NULL;
+	view->images = rows;
+	at = ul_map_put(&images->rows, digest, strlen(digest),
+			(uint32_t)view->image_count, &added);
+	if (!at || !added)
+		return at ? &rows[*at] : NULL;
+	rows[view->image_count] = (struct ul_view_image){
+		.ns = "",
+		.digest = digest,
+		.target = target,
+		.group = ul_map_get_str(&images->scan->groups, digest),
+		.is_nameless = true,
+	};
+	if (image_fill(images, &rows[view->image_count]))
+		return NULL;
+	return &rows[view->image_count++];
+}
+
+static int image_add_name(struct images *images, struct ul_view_image *image,
+			  uint32_t name)
+{
+	uint32_t *names = ul_arena_alloc(
+	    &images->view->arena, (image->name_count + 1) * sizeof *names);
+	size_t i;
+
+	if (!names)
+		return ul_err_nomem(images->scan->err);
+	for (i = 0; i < image->name_count; i++)
+		names[i] = image->names[i];
+	names[image->name_count++] = name;
+	image->names = names;
+	return 0;
+}
+
+static int images_take(struct images *images, uint32_t at)
+{
+	const struct ul_record *record = images->scan->record;
+	const struct ul_object *object = &record->objects[at];
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < object->ref_count; i++) {
+		uint32_t target = record->refs[object->first_ref + i].target;
+		struct ul_view_image *image = image_row(images, target);
+		bool is_nameless;
+
+		if (!image)
+			return ul_err_nomem(images->scan->err);
+		is_nameless = !strcmp(object->key, image->digest);
+		image->is_nameless = image->is_nameless && is_nameless;
+		if (ul_record_is_pinned(record, object->key))
+			image->is_pinned = true;
+		rc = image_add_name(images, image, at);
+	}
+	return rc;
+}
+
+static int images_list(struct images *images)
+{
+	const struct ul_record *record = images->scan->record;
+	struct ul_view *view = images->view;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->object_count; i++) {
+		if (images->scan->objects[i].is_named)
+			rc = images_take(images, (uint32_t)i);
+	}
+	for (i = 0; i < view->image_count; i++) {
+		struct ul_view_image *image = &view->images[i];
+
+		image->is_dangling = image->is_nameless &&
+				     ul_record_was_named(record, image->digest);
+		if (ul_record_is_pinned(record, image->digest))
+			image->is_pinned = true;
+	}
+	return rc;
+}
+
+/* The first unpacked layer at or below a snapshot: an image's top, perhaps. */
+static uint32_t unpacked_below(const struct ul_scan *scan, uint32_t at)
+{
+	const struct ul_record *record = scan->record;
+	size_t steps;
+
+	for (steps = 0; steps <= scan->snapshots.len; steps++) {
+		const struct ul_object *object = &record->objects[at];
+		const struct ul_snapshot *snapshot =
+		    ul_snapshots_find(&scan->snapshots, object->key);
+		const struct ul_object_ref *parent;
+
+		if (snapshot && snapshot->is_unpacked)
+			return at;
+		parent = object_ref(record, at, "parent");
+		if (!parent)
+			return UL_OBJECT_NONE;
+		at = parent->target;
+	}
+	return UL_OBJECT_NONE;
+}
+
+static bool image_stands_on(const struct ul_view_image *image, uint32_t top)
+{
+	size_t i;
+
+	for (i = 0; i < image->platform_count; i++) {
+		if (image->platforms[i].top_snapshot == top)
+			return true;
+	}
+	return false;
+}
+
+/* A lease that holds snapshots stands for a container (DESIGN 4, In use). */
+static void lease_uses(struct ul_scan *scan, const struct ul_object *lease)
+{
+	struct ul_view *view = scan->view;
+	size_t i;
+	uint32_t r;
+
+	for (i = 0; i < view->image_count; i++) {
+		for (r = 0; r < lease->ref_count; r++) {
+			uint32_t target =
+			    scan->record->refs[lease->first_ref + r].target;
+			uint32_t top;
+
+			if (scan->record->objects[target].kind !=
+			    UL_KIND_SNAPSHOT)
+				continue;
+			top = unpacked_below(scan, target);
+			if (top != UL_OBJECT_NONE &&
+			    image_stands_on(&view->images[i], top)) {
+				view->images[i].containers++;
+				break;
+			}
+		}
+	}
+}
+
+static bool lease_holds_snapshot(const struct ul_lease *lease)
+{
+	size_t i;
+
+	for (i = 0; i < lease->resource_count; i++) {
+		if (lease->resources[i].kind == UL_KIND_SNAPSHOT)
+			return true;
+	}
+	return false;
+}
+
+static int leases_list(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	size_t i;
+
+	view->leases = ul_calloc(scan->leases.len, sizeof *view->leases);
+	if (!view->leases)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < scan->leases.len; i++) {
+		const struct ul_lease *lease = &scan->leases.leases[i];
+		struct ul_view_lease *row = &view->leases[view->lease_count++];
+
+		row->object = ul_record_find(scan->record, UL_KIND_LEASE, "",
+					     "", lease->id);
+		row->expire_unix_s = lease->expire_unix_s;
+		row->is_container = lease_holds_snapshot(lease);
+		row->is_expired =
+		    ul_lease_is_expired(lease, view->as_of_unix_s);
+		if (!row->is_expired)
+			lease_uses(scan, &scan->record->objects[row->object]);
+	}
+	return 0;
+}
+
+static int live_snapshots_list(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	size_t i;
+
+	view->live_snapshots =
+	    ul_calloc(scan->snapshots.len, sizeof *view->live_snapshots);
+	if (!view->live_snapshots)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < scan->snapshots.len; i++) {
+		const struct ul_snapshot *snapshot =
+		    &scan->snapshots.snapshots[i];
+
+		if (!snapshot->is_unpacked)
+			view->live_snapshots[view->live_snapshot_count++] =
+			    ul_record_find(scan->record, UL_KIND_SNAPSHOT, "",
+					   "", snapshot->key);
+	}
+	return 0;
+}
+
+/* Chain IDs of all layers, unpacked or not, of configs that are needed. */
+struct chains {
+	struct ul_map set;
+	struct ul_arena arena;
+};
+
+static void chains_release(struct chains *chains)
+{
+	ul_map_release(&chains->set);
+	ul_arena_release(&chains->arena);
+}
+
+static bool chains_add(struct chains *chains, const char *diff_ids)
+{
+	struct ul_digest sum = UL_DIGEST_INIT, diff;
+	char text[UL_DIGEST_TEXT_MAX];
+	const char *copy;
+	size_t len;
+
+	for (; *diff_ids; diff_ids += len + (diff_ids[len] == ' ')) {
+		len = strcspn(diff_ids, " ");
+		if (len >= sizeof text)
+			return true;
+		memcpy(text, diff_ids, len);
+		text[len] = '\0';
+		if (!ul_digest_parse(text, &diff))
+			return true;
+		ul_digest_chain(&sum, &diff, &sum);
+		ul_digest_format(&sum, text);
+		copy = ul_arena_strdup(&chains->arena, text);
+		if (!copy || !ul_map_set(&chains->set, copy, strlen(copy), 1))
+			return false;
+	}
+	return true;
+}
+
+static bool chains_list(const struct ul_scan *scan, struct chains *chains)
+{
+	const struct ul_record *record = scan->record;
+	size_t i;
+
+	for (i = 0; i < record->object_count; i++) {
+		if (record->objects[i].config &&
+		    ul_mark_keeps(&scan->mark, &scan->view->graph,
+				  (uint32_t)i) &&
+		    !chains_add(chains, record->objects[i].config->diff_ids))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What lies in the trash, but is needed and not in its place: a blob that is
+ * reachable again, a layer of an image that is (its record went with it, so
+ * that no reference shows).
+ */
+static bool is_wanted(const struct ul_scan *scan, const struct chains *chains,
+		      const struct ul_item *item)
+{
+	uint32_t at;
+
+	if (item->was_kind == UL_KIND_SNAPSHOT)
+		return ul_map_get_str(&chains->set, item->was_key) !=
+			   UL_MAP_NONE &&
+		       !ul_snapshots_find(&scan->snapshots, item->was_key);
+	if (item->was_kind != UL_KIND_BLOB)
+		return false;
+	at = ul_record_find(scan->record, UL_KIND_BLOB, "", "", item->was_key);
+	return at != UL_OBJECT_NONE &&
+	       scan->objects[at].item == UL_OBJECT_NONE &&
+	       ul_mark_keeps(&scan->mark, &scan->view->graph, at);
+}
+
+static int trash_add(struct ul_scan *scan, const struct chains *chains,
+		     const struct ul_item *item)
+{
+	struct ul_view *view = scan->view;
+	const char *key = ul_arena_strdup(&view->arena, item->was_key);
+
+	if (!key)
+		return ul_err_nomem(scan->err);
+	view->trash[view->trash_count++] = (struct ul_view_trash){
+		.object = ul_record_find(scan->record, UL_KIND_FILE, "", "",
+					 item->path),
+		.run = item->run,
+		.delete_unix_s = item->delete_unix_s,
+		.kind = item->was_kind,
+		.key = key,
+		.is_wanted = is_wanted(scan, chains, item),
+	};
+	return 0;
+}
+
+static int trash_list(struct ul_scan *scan)
+{
+	ul_cleanup(chains_release) struct chains chains = {
+		.set = UL_MAP_INIT,
+		.arena = UL_ARENA_INIT,
+	};
+	struct ul_view *view = scan->view;
+	size_t i, count = 0;
+	int rc = 0;
+
+	for (i = 0; i < scan->inventory.len; i++)
+		count += scan->inventory.items[i].kind == UL_ITEM_TRASH;
+	view->trash = ul_calloc(count, sizeof *view->trash);
+	if (!view->trash || (count && !chains_list(scan, &chains)))
+		return ul_err_nomem(scan->err);
+	for (i = 0; !rc && i < scan->inventory.len; i++) {
+		if (scan->inventory.items[i].kind == UL_ITEM_TRASH)
+			rc =
+			    trash_add(scan, &chains, &scan->inventory.items[i]);
+	}
+	return rc;
+}
+
+int scan_images(struct ul_scan *scan)
+{
+	ul_cleanup(images_release) struct images images = {
+		.scan = scan,
+		.view = scan->view,
+		.rows = UL_MAP_INIT,
+	};
+	int rc = images_list(&images);
+
+	if (!rc)
+		rc = leases_list(scan);
+	if (!rc)
+		rc = live_snapshots_list(scan);
+	return rc ? rc : trash_list(scan);
+}

@@ -1,0 +1,65 @@
+/* store/embedded/scan_internal.h - one scan under way; what scan.c,
+ * scan_content.c, scan_measure.c, scan_graph.c and scan_images.c share. */
+#ifndef UL_STORE_EMBEDDED_SCAN_INTERNAL_H
+#define UL_STORE_EMBEDDED_SCAN_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "store/backend.h"
+#include "store/embedded/inventory.h"
+#include "store/embedded/lease.h"
+#include "store/embedded/snapshot.h"
+#include "store/graph/mark.h"
+#include "store/view.h"
+
+struct ul_embedded;
+struct ul_layout_index;
+
+/* Reason of a config's reference to the snapshot of its whole chain. */
+#define UL_REASON_UNPACKED "unpacked"
+
+/* What this scan knows of an object beside the record. */
+struct scan_object {
+	uint32_t item;      /* into the inventory, or UL_OBJECT_NONE */
+	bool is_entry;      /* a target of index.json */
+	bool is_named;      /* an image that stands in index.json */
+	bool is_queued;     /* its content was looked at or will be */
+	bool is_expected;   /* named by index, lease, snapshot or manifest */
+	const char *broken; /* why its references are unknown, or NULL */
+};
+
+struct ul_scan {
+	struct ul_embedded *store;
+	const struct ul_scan_options *options;
+	struct ul_view *view;
+	struct ul_record *record; /* view->record */
+	struct ul_inventory inventory;
+	struct ul_layout_index *index; /* NULL: damaged */
+	struct ul_leases leases;
+	struct ul_snapshots snapshots;
+	struct scan_object *objects; /* owned; by object number */
+	size_t object_cap;
+	int64_t retry_until_ns; /* damaged manifests are read again till then */
+	struct ul_mark mark;    /* from all roots */
+	struct ul_map groups;   /* digest -> group node */
+	struct ul_err *err;
+};
+
+/* The object of this identity with a scan_object to it; NONE: no memory. */
+uint32_t scan_object(struct ul_scan *scan, enum ul_kind kind, const char *key);
+
+/* Read what blobs refer to, as far as not recorded yet. */
+int scan_content(struct ul_scan *scan);
+
+/* Measure every file; view->files, and the record's measures. */
+int scan_measure(struct ul_scan *scan);
+
+/* view->graph with file nodes, shared inodes, groups and flat twins. */
+int scan_graph(struct ul_scan *scan);
+
+/* view->images, leases, live_snapshots, trash: what the graph stands for. */
+int scan_images(struct ul_scan *scan);
+
+#endif

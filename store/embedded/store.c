@@ -1,0 +1,543 @@
+#define XXH_INLINE_ALL
+#include "store/embedded/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/db/db.h"
+#include "store/db/stmt.h"
+#include "store/embedded/identity.h"
+#include "store/embedded/ops.h"
+#include "store/limits.h"
+#include "store/oci/json.h"
+#include "store/oci/layout.h"
+
+enum { LOCK_WAIT_MS = 30000, INDEX_WAIT_MS = 5000, INDEX_PAUSE_MS = 50 };
+
+enum { LAYOUT_MARKER_MAX_BYTES = 4096 };
+
+static const char layout_marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+static void embedded_close(struct ul_embedded *store)
+{
+	int *fds[] = { &store->root_fd,   &store->oci_fd,
+		       &store->blobs_fd,  &store->snapshots_fd,
+		       &store->ingest_fd, &store->trash_fd };
+	size_t i;
+
+	for (i = 0; i < ul_array_len(fds); i++)
+		ul_closep(fds[i]);
+	ul_db_close(store->db);
+	free(store->state_path);
+	free(store->path);
+	free(store->db_path);
+	free(store);
+}
+
+void ul_embedded_close_base(struct ul_store *base)
+{
+	embedded_close((struct ul_embedded *)base);
+}
+
+void ul_embedded_closep(struct ul_embedded **store)
+{
+	if (*store)
+		embedded_close(*store);
+	*store = NULL;
+}
+
+static struct ul_embedded *embedded_new(const char *state_path)
+{
+	struct ul_embedded *store = ul_calloc(1, sizeof *store);
+
+	if (!store)
+		return NULL;
+	store->root_fd = store->oci_fd = store->blobs_fd = -1;
+	store->snapshots_fd = store->ingest_fd = store->trash_fd = -1;
+	store->lock_wait_ms = LOCK_WAIT_MS;
+	store->index_wait_ms = INDEX_WAIT_MS;
+	store->state_path = ul_strdup(state_path);
+	store->path = ul_asprintf("%s/store", state_path);
+	store->db_path = ul_asprintf("%s/ullage.db", state_path);
+	if (!store->state_path || !store->path || !store->db_path) {
+		embedded_close(store);
+		return NULL;
+	}
+	store->base = (struct ul_store){
+		.ops = &ul_embedded_ops,
+		.name = "embedded",
+		.kind = "embedded",
+		.path = store->path,
+	};
+	return store;
+}
+
+/* A folder that is there already is as good as one that was made. */
+static int make_dir(int dirfd, const char *name, struct ul_err *err)
+{
+	if (mkdirat(dirfd, name, 0755) && errno != EEXIST)
+		return ul_err_sys(err, "make directory %s", name);
+	return 0;
+}
+
+static int make_file(int dirfd, const char *name, const char *text,
+		     struct ul_err *err)
+{
+	if (!faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	return ul_file_replace(dirfd, name, text, strlen(text), 0644, err);
+}
+
+static int make_identity(int root_fd, struct ul_err *err)
+{
+	char uid[33];
+	int64_t generation;
+	int rc = ul_identity_read(root_fd, uid, &generation, err);
+
+	if (rc != UL_E_ABSENT)
+		return rc;
+	ul_random_hex(uid);
+	ul_random_hex(uid + 16);
+	return ul_identity_write(root_fd, uid, 0, err);
+}
+
+/* index.json comes last but one, store-id last: with it the store is one. */
+static int embedded_make(int root_fd, struct ul_err *err)
+{
+	static const char *const dirs[] = {
+		"oci",       "oci/blobs", "oci/blobs/sha256",
+		"snapshots", "ingest",    "trash"
+	};
+	ul_cleanup(ul_closep) int oci_fd = -1;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(dirs); i++)
+		rc = make_dir(root_fd, dirs[i], err);
+	if (!rc)
+		rc = ul_dir_open(root_fd, "oci", &oci_fd, err);
+	if (!rc)
+		rc = make_file(oci_fd, "oci-layout", layout_marker, err);
+	if (!rc && !faccessat(root_fd, "store-id", F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0; /* a lost index.json of a store is damage */
+	if (!rc)
+		rc = make_file(oci_fd, "index.json",
+			       "{\"schemaVersion\":2,\"manifests\":[]}", err);
+	return rc ? rc : make_identity(root_fd, err);
+}
+
+/* image-spec, image-layout.md, oci-layout File: every 1.x is ours to read. */
+static int layout_marker_check(struct ul_embedded *store, struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	const char *version = NULL;
+	int rc;
+
+	rc = ul_file_read(store->oci_fd, "oci-layout", LAYOUT_MARKER_MAX_BYTES,
+			  &text, err);
+	if (!rc)
+		rc = ul_json_parse(ul_buf_str(&text), text.len,
+				   UL_JSON_MAX_DEPTH, &json, err);
+	if (!rc)
+		rc = ul_json_text(json, "imageLayoutVersion", "oci-layout",
+				  &arena, &version, err);
+	if (!rc && (!version || strncmp(version, "1.", 2) != 0))
+		rc = ul_err_set(err, UL_E_CORRUPT,
+				"no image layout of version 1");
+	if (rc == UL_E_ABSENT || rc == UL_E_LIMIT)
+		err->code = rc = UL_E_CORRUPT;
+	return rc ? ul_err_wrap(err, "oci/oci-layout") : 0;
+}
+
+static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
+{
+	const struct {
+		int *fd;
+		const char *name;
+	} dirs[] = {
+		{ &store->oci_fd, "oci" },
+		{ &store->blobs_fd, "oci/blobs/sha256" },
+		{ &store->snapshots_fd, "snapshots" },
+		{ &store->ingest_fd, "ingest" },
+		{ &store->trash_fd, "trash" },
+	};
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(dirs); i++)
+		rc = ul_dir_open(store->root_fd, dirs[i].name, dirs[i].fd, err);
+	if (rc == UL_E_ABSENT)
+		return ul_err_set(err, UL_E_CORRUPT, "%s lacks a folder: %s",
+				  store->path, err->msg);
+	if (!rc)
+		rc = layout_marker_check(store, err);
+	return rc ? rc
+		  : ul_identity_read(store->root_fd, store->uid,
+				     &store->generation, err);
+}
+
+/* 0 made or there, 1 no right to write here, negative: failed. */
+static int embedded_prepare(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc = ul_dir_make(store->path, err);
+
+	if (rc == UL_E_IO &&
+	    (err->sys_errno == EACCES || err->sys_errno == EROFS ||
+	     err->sys_errno == EPERM))
+		return 1;
+	if (rc)
+		return rc;
+	rc = ul_dir_open(AT_FDCWD, store->path, &store->root_fd, err);
+	if (rc)
+		return rc;
+	if (faccessat(store->root_fd, ".", W_OK, AT_EACCESS) ||
+	    access(store->state_path, W_OK))
+		return 1;
+	if (!faccessat(store->root_fd, "store-id", F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	/* Two first users at once: one makes it, the other finds it made. */
+	rc = ul_fd_lock(store->root_fd, true, LOCK_WAIT_MS, NULL, NULL, err);
+	if (rc)
+		return rc;
+	rc = embedded_make(store->root_fd, err);
+	flock(store->root_fd, LOCK_UN);
+	return rc;
+}
+
+static int dir_is_empty(int fd, bool *ret_empty, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	int rc = ul_dir_names(fd, &names, err);
+
+	if (!rc)
+		*ret_empty = names.len == 0;
+	return rc;
+}
+
+/* What the database has for this store: "" and 0 for none. */
+static int db_identity(struct ul_embedded *store, char ret_uid[33],
+		       int64_t *ret_generation, struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
+	int rc = ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, err);
+
+	ret_uid[0] = '\0';
+	*ret_generation = 0;
+	if (rc)
+		return rc;
+	ul_stmt_bind_text(find, ":kind", "embedded");
+	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	rc = ul_stmt_next(find, err);
+	if (rc > 0 && ul_stmt_text_len(find, 1) == 32) {
+		memcpy(ret_uid, ul_stmt_text(find, 1), 33);
+		*ret_generation = ul_stmt_i64(find, 2);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int generation_in_db(struct ul_embedded *store, int64_t generation,
+			    struct ul_err *err);
+
+static int may_adopt(struct ul_embedded *store, bool *ret_may,
+		     struct ul_err *err)
+{
+	bool no_blobs = false, no_snapshots = false;
+	int64_t generation;
+	char uid[33];
+	int rc = db_identity(store, uid, &generation, err);
+
+	if (!rc && ul_embedded_mismatch(store, uid, generation)) {
+		rc = dir_is_empty(store->blobs_fd, &no_blobs, err);
+		if (!rc)
+			rc = dir_is_empty(store->snapshots_fd, &no_snapshots,
+					  err);
+	}
+	if (!rc)
+		*ret_may = no_blobs && no_snapshots;
+	return rc;
+}
+
+/*
+ * A database that does not know the store, or is behind, and an empty store
+ * belong together from now on. Looked at again under the lock: meanwhile
+ * another process may have filled it.
+ */
+static int embedded_adopt(struct ul_embedded *store, struct ul_err *err)
+{
+	bool may;
+	int rc = may_adopt(store, &may, err);
+
+	if (rc || !may)
+		return rc;
+	rc = ul_embedded_lock(store, err);
+	if (rc)
+		return rc;
+	rc = may_adopt(store, &may, err);
+	if (!rc && may)
+		rc = generation_in_db(store, store->generation, err);
+	ul_embedded_unlock(store);
+	return rc;
+}
+
+static int embedded_open_db(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc;
+
+	if (store->is_writable)
+		return ul_db_open(store->db_path, UL_DB_WRITE, &store->db, err);
+	rc = ul_db_open(store->db_path, UL_DB_READ, &store->db, err);
+	if (rc != UL_E_ABSENT && rc != UL_E_DB)
+		return rc;
+	/* Reports still work, from what is on disk alone. */
+	return ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
+}
+
+int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
+		     struct ul_err *err)
+{
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store =
+	    embedded_new(state_path);
+	int rc;
+
+	if (!store)
+		return ul_err_nomem(err);
+	rc = embedded_prepare(store, err);
+	if (rc < 0)
+		return ul_err_wrap(err, "opening the store in %s", state_path);
+	store->is_writable = rc == 0;
+	rc = 0;
+	if (store->root_fd < 0)
+		rc = ul_dir_open(AT_FDCWD, store->path, &store->root_fd, err);
+	if (!rc)
+		rc = embedded_open_dirs(store, err);
+	if (!rc)
+		rc = embedded_open_db(store, err);
+	if (!rc && store->is_writable)
+		rc = embedded_adopt(store, err);
+	if (rc)
+		return ul_err_wrap(err, "opening the store in %s", state_path);
+	store->base.db = store->db;
+	*ret_store = ul_steal(store);
+	return 0;
+}
+
+int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc;
+
+	if (!store->is_writable)
+		return ul_err_set(err, UL_E_REFUSED,
+				  "%s cannot be written by this user",
+				  store->state_path);
+	rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
+			store->waiting, store->waiting_arg, err);
+	if (rc)
+		return ul_err_wrap(err, "changing %s", store->path);
+	store->is_locked = true;
+	rc = ul_identity_read(store->root_fd, store->uid, &store->generation,
+			      err);
+	if (rc) {
+		ul_embedded_unlock(store);
+		return ul_err_wrap(err, "changing %s", store->path);
+	}
+	return 0;
+}
+
+void ul_embedded_unlock(struct ul_embedded *store)
+{
+	if (store->is_locked)
+		flock(store->root_fd, LOCK_UN);
+	store->is_locked = false;
+}
+
+void ul_embedded_unlockp(struct ul_embedded **locked)
+{
+	if (*locked)
+		ul_embedded_unlock(*locked);
+	*locked = NULL;
+}
+
+static int index_read_once(struct ul_embedded *store,
+			   struct ul_layout_index **ret_index,
+			   uint64_t *ret_hash, struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	int rc = ul_file_read(store->oci_fd, "index.json", UL_INDEX_MAX_BYTES,
+			      &text, err);
+
+	if (rc == UL_E_ABSENT)
+		return ul_err_set(err, UL_E_CORRUPT, "index.json is missing");
+	if (!rc)
+		rc = ul_layout_index_parse(ul_buf_str(&text), text.len,
+					   ret_index, err);
+	if (!rc && ret_hash)
+		*ret_hash = XXH3_64bits(text.data, text.len);
+	return rc;
+}
+
+int ul_embedded_index_read(struct ul_embedded *store,
+			   struct ul_layout_index **ret_index,
+			   uint64_t *ret_hash, struct ul_err *err)
+{
+	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
+	int waited_ms, rc;
+
+	for (waited_ms = 0;; waited_ms += INDEX_PAUSE_MS) {
+		rc = index_read_once(store, ret_index, ret_hash, err);
+		if (rc != UL_E_CORRUPT || waited_ms >= store->index_wait_ms)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return rc ? ul_err_wrap(err, "%s/oci/index.json", store->path) : 0;
+}
+
+static int index_expect(struct ul_embedded *store, uint64_t expected_hash,
+			struct ul_err *err)
+{
+	struct ul_layout_index *index = NULL;
+	uint64_t hash;
+	int rc = index_read_once(store, &index, &hash, err);
+
+	ul_layout_index_free(index);
+	if (rc && rc != UL_E_CORRUPT)
+		return rc;
+	if (rc || hash != expected_hash)
+		return ul_err_set(err, UL_E_CONFLICT,
+				  "%s/oci/index.json was changed by another "
+				  "program just now; try again",
+				  store->path);
+	return 0;
+}
+
+int ul_embedded_index_write(struct ul_embedded *store,
+			    const struct ul_layout_index *index,
+			    uint64_t expected_hash, struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	int rc = ul_layout_index_dump(index, &text, err);
+
+	if (!rc)
+		rc = index_expect(store, expected_hash, err);
+	if (!rc)
+		rc = ul_file_replace(store->oci_fd, "index.json", text.data,
+				     text.len, 0644, err);
+	return rc ? ul_err_wrap(err, "writing the index") : 0;
+}
+
+int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,
+			  struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL, *add = NULL;
+	int rc = ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_text(find, ":kind", "embedded");
+	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	rc = ul_stmt_next(find, err);
+	if (rc > 0)
+		*ret_row = ul_stmt_i64(find, 0);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = ul_stmt_get(store->db, UL_SQL_STORE_ADD, &add, err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_text(add, ":kind", "embedded");
+	ul_stmt_bind_text(add, ":path", UL_EMBEDDED_DB_PATH);
+	rc = ul_stmt_run(add, err);
+	if (!rc)
+		*ret_row = ul_db_last_id(store->db);
+	return rc;
+}
+
+static int generation_in_db(struct ul_embedded *store, int64_t generation,
+			    struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int64_t row;
+	int rc = ul_embedded_store_row(store, &row, err);
+
+	if (!rc)
+		rc = ul_stmt_get(store->db, UL_SQL_STORE_SET_GENERATION, &set,
+				 err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":id", row);
+	ul_stmt_bind_text(set, ":uid", store->uid);
+	ul_stmt_bind_i64(set, ":generation", generation);
+	return ul_stmt_run(set, err);
+}
+
+/* In the transaction. A database that is behind has to stay so. */
+static int generation_step(struct ul_embedded *store, struct ul_err *err)
+{
+	int64_t generation;
+	char uid[33];
+	int rc = db_identity(store, uid, &generation, err);
+
+	if (rc || ul_embedded_mismatch(store, uid, generation))
+		return rc;
+	/* Ahead: a change was committed but its writer then stopped. The next
+	 * number has to be one that no copy of this database has either. */
+	if (generation > store->generation)
+		store->generation = generation;
+	return generation_in_db(store, store->generation + 1, err);
+}
+
+int ul_embedded_change_begin(struct ul_embedded *store, struct ul_db **ret_tx,
+			     struct ul_err *err)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	int rc;
+
+	assert(store->is_locked);
+	rc = ul_db_begin(store->db, &tx, err);
+	if (!rc)
+		rc = generation_step(store, err);
+	if (rc)
+		return rc;
+	*ret_tx = ul_steal(tx);
+	return 0;
+}
+
+int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
+			      struct ul_err *err)
+{
+	int rc = ul_db_commit(tx, err);
+
+	if (!rc)
+		rc = ul_identity_write(store->root_fd, store->uid,
+				       store->generation + 1, err);
+	if (!rc)
+		store->generation++;
+	return rc;
+}
+
+const char *ul_embedded_mismatch(const struct ul_embedded *store,
+				 const char *record_uid,
+				 int64_t record_generation)
+{
+	if (strcmp(record_uid, store->uid))
+		return "this database does not know this store; "
+		       "`ullage verify --repair` rebuilds its records";
+	if (record_generation < store->generation)
+		return "the database is older than the store; "
+		       "`ullage verify --repair` rebuilds its records";
+	return NULL;
+}

@@ -1,0 +1,111 @@
+/*
+ * store/embedded/store.h - the embedded store's folders, lock and identity.
+ *
+ *	STATE/ullage.db          the record
+ *	STATE/store/             the store: flock() on this directory
+ *	    store-id             random id and generation
+ *	    oci/                 an OCI image layout that others write too
+ *	    snapshots/NAME/fs    unpacked layers; NAME by snapshot_dir.h
+ *	    ingest/NAME/         changes under way, each locked by its maker
+ *	    trash/RUN/           swept things, with a record of what they were
+ */
+#ifndef UL_STORE_EMBEDDED_STORE_H
+#define UL_STORE_EMBEDDED_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/backend.h"
+
+struct ul_err;
+struct ul_layout_index;
+
+/* The path of an embedded store as the database knows it: relative to the
+ * database, so that a copy of the state directory is a store of its own. */
+#define UL_EMBEDDED_DB_PATH "store"
+
+struct ul_embedded {
+	struct ul_store base;          /* first: a ul_store is one of these */
+	char *state_path;              /* owned */
+	char *path;                    /* owned: STATE/store */
+	char *db_path;                 /* owned: STATE/ullage.db */
+	int root_fd, oci_fd, blobs_fd; /* blobs/sha256 */
+	int snapshots_fd, ingest_fd, trash_fd;
+	struct ul_db *db;   /* owned; base.db is the same */
+	char uid[33];       /* of the store itself */
+	int64_t generation; /* of the store itself, when last read */
+	bool is_writable;
+	bool is_locked;
+	int lock_wait_ms;  /* 30 s; tests lower both */
+	int index_wait_ms; /* 5 s */
+	/* Called once when another process holds the lock; may be NULL. */
+	void (*waiting)(void *arg);
+	void *waiting_arg;
+};
+
+/*
+ * Open the store below a state directory, making both where there are none
+ * and the rights are there. Where the state directory cannot be written the
+ * store is opened for reading, with the database read-only or in memory.
+ * Owner:   *ret_store, closed by ul_store_close(&store->base).
+ * Returns: 0; UL_E_ABSENT (nothing there and no right to make it); UL_E_IO;
+ *          UL_E_DB; UL_E_UNSUPPORTED (newer database); UL_E_CORRUPT (a
+ *          store-id or oci-layout that is none); UL_E_NOMEM.
+ */
+int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
+		     struct ul_err *err);
+void ul_embedded_closep(struct ul_embedded **store);
+
+/*
+ * Exclusive lock, 30 s; base.ops->lock is this. Not locked where it fails:
+ * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_CORRUPT (store-id), UL_E_IO.
+ */
+int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);
+void ul_embedded_unlock(struct ul_embedded *store);
+void ul_embedded_unlockp(struct ul_embedded **locked); /* cleanup form */
+
+/*
+ * Read index.json whole: again for up to 5 seconds while another program is
+ * writing it. *ret_hash (may be NULL) identifies this content.
+ * Returns: 0, UL_E_CORRUPT (still not whole), UL_E_LIMIT, UL_E_IO, UL_E_NOMEM.
+ */
+int ul_embedded_index_read(struct ul_embedded *store,
+			   struct ul_layout_index **ret_index,
+			   uint64_t *ret_hash, struct ul_err *err);
+
+/*
+ * Replace index.json, durably, under the lock. UL_E_CONFLICT, nothing done,
+ * where its content is no longer the one of `expected_hash`.
+ */
+int ul_embedded_index_write(struct ul_embedded *store,
+			    const struct ul_layout_index *index,
+			    uint64_t expected_hash, struct ul_err *err);
+
+/*
+ * A change of what lives in the database alone (leases, snapshots), under
+ * the lock: one transaction that steps the generation with it, then the
+ * store's own generation. So a database that is behind its store has missed
+ * such a change and must not collect; one that is ahead has missed nothing.
+ * One that is behind, or does not know the store, stays so: what it has missed
+ * is not made up for by a change. After begin, ul_cleanup(ul_db_rollbackp) on
+ * *ret_tx undoes it. Where commit fails after the database has committed
+ * (UL_E_IO), the database is ahead.
+ */
+int ul_embedded_change_begin(struct ul_embedded *store, struct ul_db **ret_tx,
+			     struct ul_err *err);
+int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
+			      struct ul_err *err);
+
+/*
+ * What is wrong between store and database, as one line for people, or NULL:
+ * a database that does not know this store or is behind it.
+ */
+const char *ul_embedded_mismatch(const struct ul_embedded *store,
+				 const char *record_uid,
+				 int64_t record_generation);
+
+/* The store's row in the database, made where there is none. */
+int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,
+			  struct ul_err *err);
+
+#endif

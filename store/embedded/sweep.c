@@ -1,0 +1,538 @@
+/*
+ * Moving to the trash, deleting from it, and putting back (gc/INVARIANTS.md:
+ * I3, I6). Order of a sweep, each step durable before the next:
+ *
+ *	1. the index is what the view saw           (else nothing is done)
+ *	2. rows of snapshots and leases leave the database
+ *	3. trash/RUN-RANDOM/record.json says what will lie there
+ *	4. renames, then the folders are synced
+ *
+ * A stop after 2 leaves folders without a record (orphaned, kept for the
+ * grace period), after 3 an incomplete trash that says what it has. Nothing
+ * is deleted here; deleting takes only what lies in the trash.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/remove.h"
+#include "store/db/db.h"
+#include "store/db/stmt.h"
+#include "store/embedded/ops.h"
+#include "store/embedded/snapshot.h"
+#include "store/embedded/store.h"
+#include "store/embedded/trash.h"
+#include "store/oci/layout.h"
+#include "store/view.h"
+
+static int roots_unchanged(struct ul_embedded *store,
+			   const struct ul_view *view, struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	uint64_t hash;
+	int rc = ul_embedded_index_read(store, &index, &hash, err);
+
+	if (!rc && hash != view->roots_stamp)
+		return ul_err_set(err, UL_E_CONFLICT,
+				  "the index was changed by another program "
+				  "just now; try again");
+	return rc;
+}
+
+static int row_delete(struct ul_embedded *store, enum ul_sql sql,
+		      const char *name, const char *key, int64_t store_row,
+		      struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *stmt = NULL;
+	int rc = ul_stmt_get(store->db, sql, &stmt, err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(stmt, ":store", store_row);
+	ul_stmt_bind_text(stmt, name, key);
+	return ul_stmt_run(stmt, err);
+}
+
+static int sweep_records(struct ul_embedded *store, const struct ul_view *view,
+			 const struct ul_sweep_request *request,
+			 struct ul_err *err)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	int64_t row = view->record.store_row;
+	size_t i, changed = 0;
+	int rc = ul_embedded_change_begin(store, &tx, err);
+
+	for (i = 0; !rc && i < request->object_count; i++) {
+		const struct ul_object *object =
+		    &view->record.objects[request->objects[i]];
+
+		if (object->kind == UL_KIND_SNAPSHOT)
+			rc = row_delete(store, UL_SQL_SNAPSHOT_DELETE, ":key",
+					object->key, row, err);
+		else if (object->kind == UL_KIND_LEASE)
+			rc = row_delete(store, UL_SQL_LEASE_DELETE, ":id",
+					object->key, row, err);
+		else
+			continue;
+		changed++;
+	}
+	if (rc || !changed)
+		return rc;
+	return ul_embedded_change_commit(store, &tx, err);
+}
+
+/* Files by object, so that a large sweep stays linear. */
+static const struct ul_view_file **files_by_object(const struct ul_view *view)
+{
+	const struct ul_view_file **files =
+	    ul_calloc(view->record.object_count, sizeof *files);
+	size_t i;
+
+	for (i = 0; files && i < view->file_count; i++)
+		files[view->files[i].object] = &view->files[i];
+	return files;
+}
+
+static int item_make(const struct ul_view *view, uint32_t at,
+		     const struct ul_view_file *file,
+		     const struct ul_snapshots *snapshots,
+		     struct ul_arena *arena, size_t number,
+		     struct ul_trash_item *item, struct ul_err *err)
+{
+	const struct ul_object *object = &view->record.objects[at];
+	const struct ul_snapshot *snapshot = NULL;
+	char name[32];
+
+	snprintf(name, sizeof name, "%zu", number);
+	if (object->kind == UL_KIND_SNAPSHOT)
+		snapshot = ul_snapshots_find(snapshots, object->key);
+	*item = (struct ul_trash_item){
+		.name = ul_arena_strdup(arena, name),
+		.kind = object->kind,
+		.key = object->key,
+		.path = file->path,
+		.parent = snapshot ? snapshot->parent : "",
+		.created_unix_s = snapshot ? snapshot->created_unix_s : 0,
+	};
+	return item->name ? 0 : ul_err_nomem(err);
+}
+
+struct sweep {
+	struct ul_embedded *store;
+	const struct ul_view *view;
+	const struct ul_sweep_request *request;
+	struct ul_trash_record record;
+	uint64_t *item_bytes; /* in the arena */
+	struct ul_arena arena;
+	struct ul_snapshots snapshots;
+	int dir_fd; /* trash/RUN-RANDOM */
+	struct ul_err *err;
+};
+
+static void sweep_release(struct sweep *sweep)
+{
+	ul_arena_release(&sweep->arena);
+	ul_snapshots_release(&sweep->snapshots);
+	ul_closep(&sweep->dir_fd);
+}
+
+/* Leases have no file; things that vanished by themselves are left out. */
+static int sweep_items(struct sweep *sweep)
+{
+	const struct ul_sweep_request *request = sweep->request;
+	ul_cleanup(ul_freep) const struct ul_view_file **files =
+	    files_by_object(sweep->view);
+	struct ul_trash_record *record = &sweep->record;
+	size_t i;
+	int rc = 0;
+
+	record->items = ul_arena_alloc(
+	    &sweep->arena, request->object_count * sizeof *record->items);
+	sweep->item_bytes = ul_arena_alloc(
+	    &sweep->arena, request->object_count * sizeof *sweep->item_bytes);
+	if (!files || !record->items || !sweep->item_bytes)
+		return ul_err_nomem(sweep->err);
+	for (i = 0; !rc && i < request->object_count; i++) {
+		const struct ul_view_file *file = files[request->objects[i]];
+
+		if (!file)
+			continue;
+		sweep->item_bytes[record->item_count] =
+		    request->object_bytes[i];
+		rc = item_make(sweep->view, request->objects[i], file,
+			       &sweep->snapshots, &sweep->arena,
+			       record->item_count,
+			       &record->items[record->item_count], sweep->err);
+		record->item_count++;
+	}
+	return rc;
+}
+
+static int sweep_make_dir(struct sweep *sweep)
+{
+	char name[64], hex[17];
+	int rc;
+
+	ul_random_hex(hex);
+	snprintf(name, sizeof name, "%" PRId64 "-%.8s", sweep->request->run,
+		 hex);
+	if (mkdirat(sweep->store->trash_fd, name, 0700))
+		return ul_err_sys(sweep->err, "make directory trash/%s", name);
+	rc = ul_dir_open(sweep->store->trash_fd, name, &sweep->dir_fd,
+			 sweep->err);
+	if (!rc)
+		rc = ul_trash_write(sweep->dir_fd, &sweep->record, sweep->err);
+	return rc ? rc
+		  : ul_fd_sync(sweep->store->trash_fd, "trash", sweep->err);
+}
+
+static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
+{
+	size_t i;
+
+	for (i = 0; i < sweep->record.item_count; i++) {
+		const struct ul_trash_item *item = &sweep->record.items[i];
+
+		if (renameat(sweep->store->root_fd, item->path, sweep->dir_fd,
+			     item->name)) {
+			if (errno == ENOENT)
+				continue;
+			return ul_err_sys(sweep->err, "move %s to the trash",
+					  item->path);
+		}
+		swept->moved_bytes += sweep->item_bytes[i];
+		swept->moved_count++;
+	}
+	return 0;
+}
+
+static int sweep_sync(struct sweep *sweep)
+{
+	int rc = ul_fd_sync(sweep->dir_fd, "trash", sweep->err);
+
+	if (!rc)
+		rc = ul_fd_sync(sweep->store->blobs_fd, "blobs", sweep->err);
+	if (!rc)
+		rc = ul_fd_sync(sweep->store->snapshots_fd, "snapshots",
+				sweep->err);
+	return rc;
+}
+
+static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
+{
+	int rc = roots_unchanged(sweep->store, sweep->view, sweep->err);
+
+	if (!rc)
+		rc = ul_snapshots_load(sweep->store, &sweep->snapshots,
+				       sweep->err);
+	if (!rc)
+		rc = sweep_items(sweep);
+	if (!rc)
+		rc = sweep_records(sweep->store, sweep->view, sweep->request,
+				   sweep->err);
+	if (rc || (!sweep->record.item_count && !sweep->record.entry_count))
+		return rc;
+	rc = sweep_make_dir(sweep);
+	if (!rc)
+		rc = sweep_move(sweep, swept);
+	return rc ? rc : sweep_sync(sweep);
+}
+
+int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
+		      const struct ul_sweep_request *request,
+		      struct ul_swept *ret_swept, struct ul_err *err)
+{
+	ul_cleanup(sweep_release) struct sweep sweep = {
+		.store = (struct ul_embedded *)base,
+		.view = view,
+		.request = request,
+		.record = {
+			.run = request->run,
+			.swept_unix_s = request->now_unix_s,
+			.grace_s = request->grace_s,
+			.entries = (const char **)request->entries,
+			.entry_count = request->entry_count,
+		},
+		.arena = UL_ARENA_INIT,
+		.snapshots = UL_SNAPSHOTS_INIT,
+		.dir_fd = -1,
+		.err = err,
+	};
+	int rc;
+
+	assert(sweep.store->is_locked);
+	rc = sweep_run(&sweep, ret_swept);
+	return rc ? ul_err_wrap(err, "sweeping") : 0;
+}
+
+/* A trash folder that holds nothing but its record goes too. */
+static int trash_tidy(struct ul_embedded *store, const char *dir,
+		      struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = ul_dir_open(store->trash_fd, dir, &fd, err);
+
+	if (rc == UL_E_ABSENT)
+		return 0;
+	if (!rc)
+		rc = ul_dir_names(fd, &names, err);
+	if (rc || names.len > 1 ||
+	    (names.len == 1 && strcmp(names.names[0], "record.json")))
+		return rc;
+	if (unlinkat(fd, "record.json", 0) && errno != ENOENT)
+		return ul_err_sys(err, "remove trash/%s/record.json", dir);
+	if (unlinkat(store->trash_fd, dir, AT_REMOVEDIR))
+		return ul_err_sys(err, "remove trash/%s", dir);
+	return 0;
+}
+
+static int trash_tidy_all(struct ul_embedded *store, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	size_t i;
+	int rc = ul_dir_names(store->trash_fd, &names, err);
+
+	for (i = 0; !rc && i < names.len; i++)
+		rc = trash_tidy(store, names.names[i], err);
+	return rc ? rc : ul_fd_sync(store->trash_fd, "trash", err);
+}
+
+int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
+			    const size_t *positions, size_t count,
+			    struct ul_swept *ret_swept, struct ul_err *err)
+{
+	struct ul_embedded *store = (struct ul_embedded *)base;
+	ul_cleanup(ul_freep) const char **paths =
+	    ul_malloc(count * sizeof *paths);
+	struct ul_removed removed = { 0 };
+	size_t i, path_count = 0;
+	int rc;
+
+	assert(store->is_locked);
+	if (!paths)
+		return ul_err_nomem(err);
+	for (i = 0; i < count; i++) {
+		const struct ul_view_trash *trash = &view->trash[positions[i]];
+
+		/* I1: what is needed again is put back, never deleted. */
+		if (!trash->is_wanted)
+			paths[path_count++] =
+			    view->record.objects[trash->object].key;
+	}
+	rc = ul_remove_trees(store->root_fd, paths, path_count, &removed, err);
+	ret_swept->freed_bytes += removed.freed_bytes;
+	ret_swept->freed_count += path_count;
+	if (!rc)
+		rc = trash_tidy_all(store, err);
+	return rc ? ul_err_wrap(err, "emptying the trash") : 0;
+}
+
+static int snapshot_row_back(struct ul_embedded *store,
+			     const struct ul_trash_item *item,
+			     struct ul_err *err)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int64_t row;
+	int rc = ul_embedded_change_begin(store, &tx, err);
+
+	if (!rc)
+		rc = ul_embedded_store_row(store, &row, err);
+	if (!rc)
+		rc = ul_stmt_get(store->db, UL_SQL_SNAPSHOT_ADD, &add, err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", row);
+	ul_stmt_bind_text(add, ":key", item->key);
+	ul_stmt_bind_text(add, ":parent", item->parent);
+	ul_stmt_bind_text(add, ":kind", "committed");
+	ul_stmt_bind_i64(add, ":is_unpacked", 1);
+	ul_stmt_bind_text(add, ":labels", "{}");
+	ul_stmt_bind_i64(add, ":created", item->created_unix_s);
+	rc = ul_stmt_run(add, err);
+	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
+}
+
+/* 1 put back, 0 not there, or its place is taken. */
+static int item_back(struct ul_embedded *store, const char *dir,
+		     const struct ul_trash_item *item, struct ul_err *err)
+{
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof path, "%s/%s", dir, item->name);
+	if (renameat2(store->trash_fd, path, store->root_fd, item->path,
+		      RENAME_NOREPLACE)) {
+		if (errno == ENOENT || errno == EEXIST)
+			return 0;
+		return ul_err_sys(err, "put back %s", item->path);
+	}
+	if (item->kind != UL_KIND_SNAPSHOT)
+		return 1;
+	rc = snapshot_row_back(store, item, err);
+	return rc ? rc : 1;
+}
+
+/* Which items of a trash folder go back: the wanted ones, or all of a run. */
+struct back {
+	struct ul_embedded *store;
+	const struct ul_view *view; /* NULL: all */
+	int64_t run;
+	size_t count;
+	struct ul_err *err;
+};
+
+static bool back_wants(const struct back *back, const char *dir,
+		       const struct ul_trash_item *item)
+{
+	char path[512];
+	size_t i;
+
+	if (!back->view)
+		return true;
+	snprintf(path, sizeof path, "trash/%s/%s", dir, item->name);
+	for (i = 0; i < back->view->trash_count; i++) {
+		const struct ul_view_trash *trash = &back->view->trash[i];
+
+		if (trash->is_wanted &&
+		    !strcmp(back->view->record.objects[trash->object].key,
+			    path))
+			return true;
+	}
+	return false;
+}
+
+static int back_dir(struct back *back, const char *dir,
+		    const struct ul_trash_record *record)
+{
+	size_t i;
+
+	for (i = 0; i < record->item_count; i++) {
+		int rc;
+
+		if (!back_wants(back, dir, &record->items[i]))
+			continue;
+		rc = item_back(back->store, dir, &record->items[i], back->err);
+		if (rc < 0)
+			return rc;
+		back->count += (size_t)rc;
+	}
+	return 0;
+}
+
+static int back_sync(struct back *back)
+{
+	int rc = ul_fd_sync(back->store->blobs_fd, "blobs", back->err);
+
+	if (!rc)
+		rc = ul_fd_sync(back->store->snapshots_fd, "snapshots",
+				back->err);
+	return rc;
+}
+
+int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
+			size_t *ret_count, struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
+	struct back back = { (struct ul_embedded *)base, view, 0, 0, err };
+	size_t i, wanted = 0;
+	int rc;
+
+	*ret_count = 0;
+	for (i = 0; i < view->trash_count; i++)
+		wanted += view->trash[i].is_wanted;
+	if (!wanted)
+		return 0;
+	assert(back.store->is_locked);
+	rc = ul_dir_names(back.store->trash_fd, &dirs, err);
+	for (i = 0; !rc && i < dirs.len; i++) {
+		struct ul_trash_record record;
+		struct ul_err ignored = UL_ERR_INIT;
+
+		if (!ul_trash_read(back.store->trash_fd, dirs.names[i], &arena,
+				   &record, &ignored))
+			rc = back_dir(&back, dirs.names[i], &record);
+	}
+	if (!rc)
+		rc = back_sync(&back);
+	if (!rc)
+		rc = trash_tidy_all(back.store, err);
+	if (rc)
+		return ul_err_wrap(err, "putting back what is needed again");
+	*ret_count = back.count;
+	return 0;
+}
+
+static int entries_back(struct ul_embedded *store,
+			const struct ul_trash_record *record, size_t *count,
+			struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	uint64_t hash;
+	size_t i;
+	int rc = ul_embedded_index_read(store, &index, &hash, err);
+
+	for (i = 0; !rc && i < record->entry_count; i++) {
+		rc = ul_layout_index_add_dumped(
+		    index, record->entries[i], strlen(record->entries[i]), err);
+		++*count;
+	}
+	if (rc || !record->entry_count)
+		return rc;
+	return ul_embedded_index_write(store, index, hash, err);
+}
+
+static int undo_dir(struct back *back, const char *dir,
+		    const struct ul_trash_record *record)
+{
+	int rc = back_dir(back, dir, record);
+
+	if (!rc)
+		rc = back_sync(back);
+	return rc ? rc
+		  : entries_back(back->store, record, &back->count, back->err);
+}
+
+int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
+		     struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
+	struct back back = { (struct ul_embedded *)base, NULL, run, 0, err };
+	size_t i;
+	int rc;
+
+	assert(back.store->is_locked);
+	rc = ul_dir_names(back.store->trash_fd, &dirs, err);
+	for (i = 0; !rc && i < dirs.len; i++) {
+		struct ul_trash_record record;
+		struct ul_err ignored = UL_ERR_INIT;
+
+		if (!ul_trash_read(back.store->trash_fd, dirs.names[i], &arena,
+				   &record, &ignored) &&
+		    record.run == run)
+			rc = undo_dir(&back, dirs.names[i], &record);
+	}
+	if (!rc && !back.count)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "the trash no longer holds anything of run "
+				  "%" PRId64,
+				  run);
+	if (!rc)
+		rc = trash_tidy_all(back.store, err);
+	if (rc)
+		return ul_err_wrap(err, "undoing run %" PRId64, run);
+	*ret_count = back.count;
+	return 0;
+}

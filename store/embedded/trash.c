@@ -1,0 +1,207 @@
+#include "store/embedded/trash.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/db/words.h"
+#include "store/limits.h"
+#include "store/oci/json.h"
+
+int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record)
+{
+	int64_t when;
+
+	if (__builtin_add_overflow(record->swept_unix_s, record->grace_s,
+				   &when))
+		return INT64_MAX;
+	return when;
+}
+
+/* A path of ours stays below the store. */
+static bool path_is_ours(const char *path)
+{
+	return (!strncmp(path, "oci/blobs/sha256/", 17) ||
+		!strncmp(path, "snapshots/", 10) ||
+		!strncmp(path, "ingest/", 7)) &&
+	       !strstr(path, "..") && path[strlen(path) - 1] != '/';
+}
+
+static int item_read(const json_t *json, struct ul_arena *arena,
+		     struct ul_trash_item *item, struct ul_err *err)
+{
+	const char *kind = NULL;
+	uint64_t created = 0;
+	int rc, word;
+
+	rc = ul_json_text(json, "name", "item", arena, &item->name, err);
+	if (!rc)
+		rc = ul_json_text(json, "kind", "item", arena, &kind, err);
+	if (!rc)
+		rc = ul_json_text(json, "key", "item", arena, &item->key, err);
+	if (!rc)
+		rc =
+		    ul_json_text(json, "path", "item", arena, &item->path, err);
+	if (!rc)
+		rc = ul_json_text(json, "parent", "item", arena, &item->parent,
+				  err);
+	if (!rc)
+		rc = ul_json_bytes(json, "created_unix_s", "item", &created,
+				   err);
+	if (rc)
+		return rc;
+	word = kind ? ul_word_find(ul_kind_words, kind) : -1;
+	if (word < 0 || !item->name || !item->key || !item->path ||
+	    !item->parent || strchr(item->name, '/') || item->name[0] == '.' ||
+	    !path_is_ours(item->path))
+		return ul_err_set(err, UL_E_CORRUPT,
+				  "an item that makes no sense");
+	item->kind = (uint8_t)word;
+	item->created_unix_s = (int64_t)created;
+	return 0;
+}
+
+static int items_read(const json_t *json, struct ul_arena *arena,
+		      struct ul_trash_record *record, struct ul_err *err)
+{
+	const json_t *items;
+	size_t i;
+	int rc = ul_json_array(json, "items", "record", &items, err);
+
+	if (rc)
+		return rc;
+	record->item_count = json_array_size(items);
+	record->items =
+	    ul_arena_alloc(arena, record->item_count * sizeof *record->items);
+	if (!record->items)
+		return ul_err_nomem(err);
+	for (i = 0; !rc && i < record->item_count; i++)
+		rc = item_read(json_array_get(items, i), arena,
+			       &record->items[i], err);
+	return rc;
+}
+
+static int entries_read(const json_t *json, struct ul_arena *arena,
+			struct ul_trash_record *record, struct ul_err *err)
+{
+	const json_t *entries;
+	size_t i;
+	int rc = ul_json_array(json, "entries", "record", &entries, err);
+
+	if (rc)
+		return rc;
+	record->entry_count = json_array_size(entries);
+	record->entries = ul_arena_alloc(arena, record->entry_count *
+						    sizeof *record->entries);
+	if (!record->entries)
+		return ul_err_nomem(err);
+	for (i = 0; i < record->entry_count; i++) {
+		const char *text =
+		    json_string_value(json_array_get(entries, i));
+
+		if (!text)
+			return ul_err_set(err, UL_E_CORRUPT,
+					  "an entry that is no text");
+		record->entries[i] = ul_arena_strdup(arena, text);
+		if (!record->entries[i])
+			return ul_err_nomem(err);
+	}
+	return 0;
+}
+
+static int record_read(const struct ul_buf *text, struct ul_arena *arena,
+		       struct ul_trash_record *ret_record, struct ul_err *err)
+{
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	struct ul_trash_record record = { .run = 0 };
+	uint64_t run, swept, grace;
+	int rc;
+
+	rc =
+	    ul_json_parse(text->data, text->len, UL_JSON_MAX_DEPTH, &json, err);
+	if (!rc)
+		rc = ul_json_bytes(json, "run", "record", &run, err);
+	if (!rc)
+		rc = ul_json_bytes(json, "swept_unix_s", "record", &swept, err);
+	if (!rc)
+		rc = ul_json_bytes(json, "grace_s", "record", &grace, err);
+	if (!rc)
+		rc = items_read(json, arena, &record, err);
+	if (!rc)
+		rc = entries_read(json, arena, &record, err);
+	if (rc)
+		return rc;
+	record.run = (int64_t)run;
+	record.swept_unix_s = (int64_t)swept;
+	record.grace_s = (int64_t)grace;
+	*ret_record = record;
+	return 0;
+}
+
+int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
+		  struct ul_trash_record *ret_record, struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof path, "%s/record.json", dir);
+	rc =
+	    ul_file_read(trash_fd, path, UL_TRASH_RECORD_MAX_BYTES, &text, err);
+	if (!rc)
+		rc = record_read(&text, arena, ret_record, err);
+	return rc && rc != UL_E_ABSENT ? ul_err_wrap(err, "trash/%s", path)
+				       : rc;
+}
+
+static json_t *item_json(const struct ul_trash_item *item)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", item->name,
+			 "kind", ul_kind_words[item->kind], "key", item->key,
+			 "path", item->path, "parent", item->parent,
+			 "created_unix_s", (json_int_t)item->created_unix_s);
+}
+
+static json_t *record_json(const struct ul_trash_record *record)
+{
+	ul_cleanup(ul_json_freep) json_t *items = json_array();
+	ul_cleanup(ul_json_freep) json_t *entries = json_array();
+	size_t i;
+
+	for (i = 0; i < record->item_count; i++) {
+		if (json_array_append_new(items, item_json(&record->items[i])))
+			return NULL;
+	}
+	for (i = 0; i < record->entry_count; i++) {
+		if (json_array_append_new(entries,
+					  json_string(record->entries[i])))
+			return NULL;
+	}
+	return json_pack("{s:i, s:I, s:I, s:I, s:O, s:O}", "version", 1, "run",
+			 (json_int_t)record->run, "swept_unix_s",
+			 (json_int_t)record->swept_unix_s, "grace_s",
+			 (json_int_t)record->grace_s, "items", items, "entries",
+			 entries);
+}
+
+int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
+		   struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	int rc;
+
+	json = record_json(record);
+	if (!json)
+		return ul_err_nomem(err);
+	rc = ul_json_dump(json, &text, err);
+	if (!rc)
+		rc = ul_file_replace(dir_fd, "record.json", text.data, text.len,
+				     0644, err);
+	return rc ? ul_err_wrap(err, "writing the trash's record") : 0;
+}

@@ -1,0 +1,52 @@
+/*
+ * store/embedded/trash.h - what one collection moved to the trash.
+ *
+ * trash/RUN-RANDOM/ holds the things under the names 0, 1, 2 ... and
+ * record.json, which says what each was and where it goes back to. The record
+ * is durable before the first thing moves, so the trash describes itself to
+ * any database that finds it.
+ */
+#ifndef UL_STORE_EMBEDDED_TRASH_H
+#define UL_STORE_EMBEDDED_TRASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ul_arena;
+struct ul_err;
+
+struct ul_trash_item {
+	const char *name; /* in the trash folder */
+	uint8_t kind;     /* enum ul_kind of what it was */
+	const char *key;
+	const char *path;       /* relative to the store: where it goes back */
+	const char *parent;     /* of a snapshot; "" for none */
+	int64_t created_unix_s; /* of a snapshot's record */
+};
+
+struct ul_trash_record {
+	int64_t run;
+	int64_t swept_unix_s;
+	int64_t grace_s;
+	struct ul_trash_item *items;
+	size_t item_count;
+	const char **entries; /* JSON of index entries removed by the run */
+	size_t entry_count;
+};
+
+/* When the things may be deleted. */
+int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record);
+
+/*
+ * Read trash/DIR/record.json. All text is in the arena.
+ * Returns: 0; UL_E_ABSENT (no record: nothing had moved yet); UL_E_CORRUPT;
+ *          UL_E_LIMIT; UL_E_IO; UL_E_NOMEM.
+ */
+int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
+		  struct ul_trash_record *ret_record, struct ul_err *err);
+
+/* Write it, durably, into the open trash/DIR. */
+int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
+		   struct ul_err *err);
+
+#endif
