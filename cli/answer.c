@@ -1,0 +1,87 @@
+#include "cli/answer.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/text.h"
+
+/* A line has a name or two, each UL_NAME_MAX_BYTES at most. */
+enum { TEXT_MAX_BYTES = 4096 };
+
+void ul_json_putp(json_t **json)
+{
+	json_decref(*json);
+	*json = NULL;
+}
+
+json_t *ul_cli_answer(const char *key, json_t *value)
+{
+	json_t *answer = json_pack("{s:i}", "version", 1);
+
+	ul_json_put(&answer, key, value);
+	return answer;
+}
+
+void ul_json_put(json_t **answer, const char *key, json_t *value)
+{
+	if (!*answer)
+		json_decref(value);
+	else if (json_object_set_new(*answer, key, value))
+		ul_json_putp(answer);
+}
+
+void ul_json_push(json_t **answer, const char *key, json_t *value)
+{
+	if (!*answer)
+		json_decref(value);
+	else if (json_array_append_new(json_object_get(*answer, key), value))
+		ul_json_putp(answer);
+}
+
+json_t *ul_json_string(const char *text)
+{
+	ul_cleanup(ul_freep) char *clean = NULL;
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	clean = ul_strdup(text);
+	if (!clean)
+		return NULL;
+	ul_text_clean(clean);
+	return json_string(clean);
+}
+
+int ul_cli_print_json(const json_t *answer, struct ul_err *err)
+{
+	ul_cleanup(ul_freep) char *text = NULL;
+
+	if (answer)
+		text = json_dumps(answer, JSON_COMPACT);
+	if (!text)
+		return ul_err_nomem(err);
+	puts(text);
+	return 0;
+}
+
+void ul_cli_print(const char *fmt, ...)
+{
+	char text[TEXT_MAX_BYTES], *line, *next;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	for (line = text; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		ul_text_clean(line);
+		fputs(line, stdout);
+		if (next)
+			putchar('\n');
+	}
+}

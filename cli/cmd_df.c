@@ -1,0 +1,207 @@
+#include "accounting/report.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/image_table.h"
+#include "cli/json_out.h"
+#include "cli/reports.h"
+#include "cli/table.h"
+#include "gc/plan.h"
+#include "store/view.h"
+
+enum { DEFAULT_GRACE_S = 3600 };
+
+static const struct ul_option df_options[] = {
+	{ 'v', "verbose", NULL, "every image, and layers kept twice" },
+	{ 0, "measure", NULL, "measure everything again, and check the sum" },
+	{ 0 },
+};
+
+/* What the next collection takes of the orphaned. */
+static int orphans_reclaimable(const struct ul_cli *cli, struct ul_view *view,
+			       struct ul_df *df, struct ul_err *err)
+{
+	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
+	struct ul_plan_request request = {
+		.grace_s = cli->grace_s >= 0 ? cli->grace_s : DEFAULT_GRACE_S,
+	};
+	size_t i;
+	int rc = ul_plan_build(view, &request, &plan, err);
+
+	for (i = 0; !rc && i < plan.collect.len; i++) {
+		const struct ul_plan_item *item = &plan.collect.items[i];
+
+		if (df->class_of[item->object] == UL_CLASS_ORPHANED)
+			df->rows[UL_CLASS_ORPHANED].reclaimable_bytes +=
+			    item->allocated_bytes;
+	}
+	return rc;
+}
+
+static void add_bytes(struct ul_table *table, uint64_t bytes)
+{
+	char text[UL_HUMAN_MAX];
+
+	ul_table_add(table, ul_human_bytes(bytes, text));
+}
+
+static void add_class(struct ul_table *table, const char *name,
+		      const struct ul_class_row *row)
+{
+	ul_table_add(table, name);
+	ul_table_addf(table, "%llu", (unsigned long long)row->object_count);
+	add_bytes(table, row->packed_bytes);
+	add_bytes(table, row->unpacked_bytes);
+	add_bytes(table, row->allocated_bytes);
+	add_bytes(table, row->reclaimable_bytes);
+}
+
+static struct ul_class_row df_total(const struct ul_df *df)
+{
+	struct ul_class_row total = { 0 };
+	int class;
+
+	for (class = 0; class < UL_CLASS_COUNT; class ++) {
+		total.object_count += df->rows[class].object_count;
+		total.packed_bytes += df->rows[class].packed_bytes;
+		total.unpacked_bytes += df->rows[class].unpacked_bytes;
+		total.allocated_bytes += df->rows[class].allocated_bytes;
+		total.reclaimable_bytes += df->rows[class].reclaimable_bytes;
+	}
+	return total;
+}
+
+static bool print_classes(const struct ul_df *df)
+{
+	static const struct ul_column columns[] = {
+		{ "CLASS", false, false },  { "OBJECTS", true, false },
+		{ "PACKED", true, false },  { "UNPACKED", true, false },
+		{ "ON DISK", true, false }, { "RECLAIMABLE", true, false },
+	};
+	ul_cleanup(ul_table_release) struct ul_table table;
+	struct ul_class_row total = df_total(df);
+	int class;
+
+	ul_table_init(&table, columns, ul_array_len(columns));
+	for (class = 0; class < UL_CLASS_COUNT; class ++)
+		add_class(&table, ul_class_name(class), &df->rows[class]);
+	add_class(&table, "total", &total);
+	return ul_table_print(&table, stdout);
+}
+
+static void print_residual(const struct ul_view *view, const struct ul_df *df)
+{
+	char text[UL_HUMAN_MAX], when[UL_HUMAN_MAX];
+
+	if (!df->residual_as_of_unix_s)
+		return;
+	printf(
+	    "\nA walk that knows nothing of these classes (%s) found %s.\n",
+	    ul_human_when(df->residual_as_of_unix_s, view->as_of_unix_s, when),
+	    df->residual_bytes ? ul_human_signed(df->residual_bytes, text)
+			       : "the same sum");
+	if (df->residual_bytes)
+		printf("That is beyond the sum: a change under way, or a "
+		       "fault of ullage's; see `ullage df --measure`.\n");
+}
+
+static void print_duplicates(const struct ul_view *view, const struct ul_df *df)
+{
+	char text[UL_HUMAN_MAX];
+	size_t i, b;
+
+	if (!df->duplicate_count)
+		return;
+	printf("\nLayers kept in more than one packed form: %s beyond the "
+	       "smallest of each.\n",
+	       ul_human_bytes(df->duplicate_layer_bytes, text));
+	for (i = 0; i < df->duplicate_count; i++) {
+		const struct ul_duplicate *duplicate = &df->duplicates[i];
+
+		printf("  layer %.19s  %s more\n", duplicate->diff_id,
+		       ul_human_bytes(duplicate->extra_bytes, text));
+		for (b = 0; b < duplicate->blob_count; b++)
+			printf("    %.19s  %s\n",
+			       view->record.objects[duplicate->blobs[b]].key,
+			       view->record.objects[duplicate->blobs[b]]
+				   .media_type);
+	}
+}
+
+static int print_df(struct ul_cli *cli, struct ul_view *view,
+		    const struct ul_df *df, bool verbose)
+{
+	char total[UL_HUMAN_MAX], free_text[UL_HUMAN_MAX];
+
+	printf("Store %s (%s), on a file system of %s with %s free\n\n",
+	       view->store_path, view->store_kind,
+	       ul_human_bytes(view->total_bytes, total),
+	       ul_human_bytes(view->available_bytes, free_text));
+	if (!print_classes(df))
+		return UL_EXIT_FAILED;
+	print_residual(view, df);
+	if (verbose) {
+		putchar('\n');
+		if (!ul_images_print(view, UL_SORT_UNIQUE))
+			return UL_EXIT_FAILED;
+		print_duplicates(view, df);
+	} else if (df->duplicate_layer_bytes) {
+		printf("%s are layers kept in another packed form too "
+		       "(`ullage df -v`).\n",
+		       ul_human_bytes(df->duplicate_layer_bytes, total));
+	}
+	ul_cli_notes(cli, view);
+	return UL_EXIT_DONE;
+}
+
+static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose)
+{
+	ul_cleanup(ul_df_release) struct ul_df df = UL_DF_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_df_build(view, &df, &err) ||
+	    orphans_reclaimable(cli, view, &df, &err))
+		return ul_cli_fail(&err);
+	if (!cli->json)
+		return print_df(cli, view, &df, verbose);
+	return ul_json_print(ul_json_df(view, &df)) ? UL_EXIT_DONE
+						    : UL_EXIT_FAILED;
+}
+
+static int df_run(struct ul_cli *cli, int argc, char **argv)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	bool verbose = false, measure = false;
+	struct ul_args args;
+	int option, rc;
+
+	ul_args_init(&args, &ul_cmd_df, argc, argv);
+	while ((option = ul_args_next(cli, &args)) >= 0) {
+		verbose = verbose || option == 'v';
+		measure = measure || option == 256 + 1;
+	}
+	if (option == -2)
+		return UL_EXIT_USAGE;
+	if (args.operand_count)
+		return ul_cli_usage(&ul_cmd_df, "it takes no arguments");
+	rc = ul_cli_scan(cli, measure, &view);
+	return rc ? rc : df_report(cli, &view, verbose);
+}
+
+const struct ul_command ul_cmd_df = {
+	.name = "df",
+	.summary = "where the disk went",
+	.synopsis = "[-v] [--measure]",
+	.help = "Every byte on disk below the store is in exactly one class; "
+		"the classes add up to\nwhat `du -sx` says.\n\n"
+		"PACKED are lengths of blobs (compressed layers, manifests), "
+		"UNPACKED is what\nunpacked layers take, ON DISK is what is "
+		"allocated, everything in it counted\nonce. RECLAIMABLE is "
+		"what would come back: of unused images by `ullage prune -a`,"
+		"\nof the rest by `ullage gc`.\n\n"
+		"Examples:\n"
+		"  ullage df\n"
+		"  ullage df --json | jq '.stores[].classes[]'\n",
+	.options = df_options,
+	.run = df_run,
+};

@@ -1,0 +1,99 @@
+#include "accounting/report.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/image_table.h"
+#include "cli/json_out.h"
+#include "cli/reports.h"
+#include "store/view.h"
+
+static const struct ul_option images_options[] = {
+	{ 's', "sort", "BY",
+	  "name, unique, shared, packed, unpacked, allocated, created, used" },
+	{ 0 },
+};
+
+static int images_json(const struct ul_view *view, enum ul_sort sort)
+{
+	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
+	    UL_IMAGE_ROWS_INIT;
+	ul_cleanup(ul_freep) uint32_t *order = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_image_rows_build(view, &rows, &err))
+		return ul_cli_fail(&err);
+	order = ul_malloc(rows.len * sizeof *order);
+	if (!order) {
+		ul_err_nomem(&err);
+		return ul_cli_fail(&err);
+	}
+	ul_sort_rows(view, &rows, sort, order);
+	return ul_json_print(ul_json_images(view, &rows, order))
+		   ? UL_EXIT_DONE
+		   : UL_EXIT_FAILED;
+}
+
+/* --quiet: names alone, one a line, for scripts and completion. */
+static void images_names(const struct ul_view *view)
+{
+	size_t i, n;
+
+	for (i = 0; i < view->image_count; i++) {
+		const struct ul_view_image *image = &view->images[i];
+
+		for (n = 0; n < image->name_count; n++)
+			puts(view->record.objects[image->names[n]].key);
+	}
+}
+
+static int images_run(struct ul_cli *cli, int argc, char **argv)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	enum ul_sort sort = UL_SORT_NAME;
+	struct ul_args args;
+	int option, rc;
+
+	ul_args_init(&args, &ul_cmd_images, argc, argv);
+	while ((option = ul_args_next(cli, &args)) >= 0) {
+		sort = ul_sort_parse(args.value);
+		if (sort == UL_SORT_COUNT)
+			return ul_cli_usage(&ul_cmd_images,
+					    "cannot sort by \"%s\"",
+					    args.value);
+	}
+	if (option == -2)
+		return UL_EXIT_USAGE;
+	if (args.operand_count)
+		return ul_cli_usage(&ul_cmd_images, "it takes no arguments");
+	rc = ul_cli_scan(cli, false, &view);
+	if (rc)
+		return rc;
+	if (cli->json)
+		return images_json(&view, sort);
+	if (cli->quiet) {
+		images_names(&view);
+		return UL_EXIT_DONE;
+	}
+	if (!ul_images_print(&view, sort))
+		return UL_EXIT_FAILED;
+	ul_cli_notes(cli, &view);
+	return UL_EXIT_DONE;
+}
+
+const struct ul_command ul_cmd_images = {
+	.name = "images",
+	.summary = "what each image takes, shares and alone keeps",
+	.synopsis = "[--sort BY]",
+	.help = "One row an image. PACKED are the lengths of its blobs, "
+		"UNPACKED is what its unpacked\nlayers take. UNIQUE is what "
+		"would come back to the byte if this image alone were\n"
+		"removed, SHARED what others keep. USES counts containers "
+		"(leases that hold a\nsnapshot on it). With --quiet: names "
+		"alone.\n\n"
+		"Examples:\n"
+		"  ullage images --sort unique\n"
+		"  ullage images --json | jq -r '.images[] | "
+		"[.unique_bytes, .names[0]] | @tsv'\n",
+	.options = images_options,
+	.run = images_run,
+};

@@ -1,0 +1,170 @@
+#include "cli/image_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/report.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "store/view.h"
+
+static const char *const sort_names[UL_SORT_COUNT] = {
+	[UL_SORT_NAME] = "name",         [UL_SORT_UNIQUE] = "unique",
+	[UL_SORT_SHARED] = "shared",     [UL_SORT_PACKED] = "packed",
+	[UL_SORT_UNPACKED] = "unpacked", [UL_SORT_ALLOCATED] = "allocated",
+	[UL_SORT_CREATED] = "created",   [UL_SORT_USED] = "used",
+};
+
+enum ul_sort ul_sort_parse(const char *name)
+{
+	int sort;
+
+	for (sort = 0; sort < UL_SORT_COUNT; sort++) {
+		if (!strcmp(name, sort_names[sort]))
+			break;
+	}
+	return (enum ul_sort)sort;
+}
+
+struct sorting {
+	const struct ul_view *view;
+	const struct ul_image_rows *rows;
+	enum ul_sort sort;
+};
+
+static const char *row_name(const struct ul_view *view,
+			    const struct ul_view_image *image)
+{
+	return image->name_count ? view->record.objects[image->names[0]].key
+				 : image->digest;
+}
+
+static uint64_t row_value(const struct ul_image_row *row, enum ul_sort sort)
+{
+	switch (sort) {
+	case UL_SORT_UNIQUE:
+		return row->unique_bytes;
+	case UL_SORT_SHARED:
+		return row->shared_bytes;
+	case UL_SORT_PACKED:
+		return row->packed_bytes;
+	case UL_SORT_UNPACKED:
+		return row->unpacked_bytes;
+	case UL_SORT_ALLOCATED:
+		return row->allocated_bytes;
+	case UL_SORT_CREATED:
+		return (uint64_t)row->image->created_unix_s;
+	case UL_SORT_USED:
+		return (uint64_t)row->image->used_unix_s;
+	default:
+		return 0;
+	}
+}
+
+static int order_cmp(const void *a, const void *b, void *arg)
+{
+	const struct sorting *sorting = arg;
+	const struct ul_image_row *left =
+	    &sorting->rows->rows[*(const uint32_t *)a];
+	const struct ul_image_row *right =
+	    &sorting->rows->rows[*(const uint32_t *)b];
+	uint64_t left_value = row_value(left, sorting->sort);
+	uint64_t right_value = row_value(right, sorting->sort);
+
+	if (left_value != right_value)
+		return left_value > right_value ? -1 : 1;
+	return strcmp(row_name(sorting->view, left->image),
+		      row_name(sorting->view, right->image));
+}
+
+void ul_sort_rows(const struct ul_view *view, const struct ul_image_rows *rows,
+		  enum ul_sort sort, uint32_t *order)
+{
+	struct sorting sorting = { view, rows, sort };
+	size_t i;
+
+	for (i = 0; i < rows->len; i++)
+		order[i] = (uint32_t)i;
+	if (rows->len)
+		qsort_r(order, rows->len, sizeof *order, order_cmp, &sorting);
+}
+
+static void add_bytes(struct ul_table *table, uint64_t bytes)
+{
+	char text[UL_HUMAN_MAX];
+
+	ul_table_add(table, ul_human_bytes(bytes, text));
+}
+
+static void add_marks(struct ul_table *table, const struct ul_image_row *row)
+{
+	const struct ul_view_image *image = row->image;
+
+	ul_table_addf(table, "%s%s", image->is_pinned ? "pinned" : "",
+		      image->is_dangling ? "dangling" : "");
+}
+
+static void add_image(struct ul_table *table, const struct ul_view *view,
+		      const struct ul_image_row *row)
+{
+	const struct ul_view_image *image = row->image;
+	char when[UL_HUMAN_MAX];
+	size_t i;
+
+	ul_table_add(table,
+		     image->is_nameless ? "<none>" : row_name(view, image));
+	ul_table_addf(table, "%.12s", image->digest + 7);
+	add_bytes(table, row->packed_bytes);
+	add_bytes(table, row->unpacked_bytes);
+	add_bytes(table, row->shared_bytes);
+	add_bytes(table, row->unique_bytes);
+	ul_table_addf(table, "%u", image->containers);
+	ul_table_add(
+	    table, ul_human_when(image->used_unix_s, view->as_of_unix_s, when));
+	add_marks(table, row);
+	/* Further names of the same digest: the bytes are told once. */
+	for (i = 1; i < image->name_count; i++) {
+		int column;
+
+		ul_table_add(table, view->record.objects[image->names[i]].key);
+		ul_table_addf(table, "%.12s", image->digest + 7);
+		for (column = 2; column < 9; column++)
+			ul_table_add(table, column < 6 ? "\"" : "");
+	}
+}
+
+static bool print_rows(const struct ul_view *view,
+		       const struct ul_image_rows *rows, const uint32_t *order)
+{
+	static const struct ul_column columns[] = {
+		{ "NAME", false, true },   { "DIGEST", false, false },
+		{ "PACKED", true, false }, { "UNPACKED", true, false },
+		{ "SHARED", true, false }, { "UNIQUE", true, false },
+		{ "USES", true, false },   { "LAST USE", false, true },
+		{ "", false, false },
+	};
+	ul_cleanup(ul_table_release) struct ul_table table;
+	size_t i;
+
+	ul_table_init(&table, columns, ul_array_len(columns));
+	for (i = 0; i < rows->len; i++)
+		add_image(&table, view, &rows->rows[order[i]]);
+	return ul_table_print(&table, stdout);
+}
+
+bool ul_images_print(const struct ul_view *view, enum ul_sort sort)
+{
+	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
+	    UL_IMAGE_ROWS_INIT;
+	ul_cleanup(ul_freep) uint32_t *order = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_image_rows_build(view, &rows, &err))
+		return ul_cli_fail(&err), false;
+	order = ul_malloc(rows.len * sizeof *order);
+	if (!order)
+		return ul_err_nomem(&err), ul_cli_fail(&err), false;
+	ul_sort_rows(view, &rows, sort, order);
+	return print_rows(view, &rows, order);
+}

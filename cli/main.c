@@ -1,0 +1,39 @@
+/*
+ * The table of commands. It is compiled twice: for ullage, which runs
+ * ullage-transfer for what it lists but does not have, and for
+ * ullage-transfer, which has everything.
+ */
+#include <stddef.h>
+
+#include "cli/commands.h"
+#include "cli/main.h"
+
+#ifndef UL_TRANSFER
+#define TRANSFER(NAME, word)                                                   \
+	(&(const struct ul_command){ .name = (word),                           \
+				     .summary = UL_SUMMARY_##NAME,             \
+				     .is_transfer = true })
+#define IMPORT TRANSFER(IMPORT, "import")
+#define EXPORT TRANSFER(EXPORT, "export")
+#define UNPACK TRANSFER(UNPACK, "unpack")
+#else
+#define IMPORT (&ul_cmd_import)
+#define EXPORT (&ul_cmd_export)
+#define UNPACK (&ul_cmd_unpack)
+#endif
+
+static const struct ul_command *const commands[] = {
+	/* Names. */
+	&ul_cmd_pin,
+	&ul_cmd_unpin,
+	/* In and out. */
+	IMPORT,
+	EXPORT,
+	UNPACK,
+	NULL,
+};
+
+int main(int argc, char **argv)
+{
+	return ul_cli_main(commands, argc, argv);
+}

@@ -1,0 +1,39 @@
+#include "cli/reports.h"
+
+#include "cli/cli.h"
+#include "store/embedded/store.h"
+#include "store/view.h"
+
+int ul_cli_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
+{
+	struct ul_embedded *store = ul_cli_store(cli);
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_progress progress;
+	struct ul_scan_options options = {
+		.as_of_unix_s = ul_cli_now(cli),
+		.is_as_of = cli->as_of_unix_s != 0,
+		.measure_all = measure,
+		.progress = ul_progress_walk,
+		.arg = &progress,
+	};
+	int rc;
+
+	if (!store)
+		return UL_EXIT_FAILED;
+	ul_progress_start(&progress, cli, "measuring", 0);
+	rc = store->base.ops->scan(&store->base, &options, ret_view, &err);
+	ul_progress_end(&progress);
+	return rc ? ul_cli_fail(&err) : UL_EXIT_DONE;
+}
+
+void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view)
+{
+	size_t i;
+
+	for (i = 0; i < view->note_count; i++)
+		ul_cli_say(cli, "note: %s", view->notes[i]);
+	if (view->refusal)
+		ul_cli_say(cli, "nothing can be collected: %s", view->refusal);
+	if (view->waiting)
+		ul_cli_say(cli, "nothing can be collected: %s", view->waiting);
+}

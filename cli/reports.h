@@ -1,0 +1,22 @@
+/*
+ * cli/reports.h - scanning for a report, and the notes below it.
+ */
+#ifndef UL_CLI_REPORTS_H
+#define UL_CLI_REPORTS_H
+
+#include <stdbool.h>
+
+struct ul_cli;
+struct ul_view;
+
+/*
+ * Open the store and scan it, with progress. `measure` renews everything.
+ * Returns an exit status: UL_EXIT_DONE with *ret_view, or one that was
+ * reported already.
+ */
+int ul_cli_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view);
+
+/* Notes, refusal and waiting of a view, as talk. */
+void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view);
+
+#endif

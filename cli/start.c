@@ -1,0 +1,213 @@
+#include "cli/main.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/help.h"
+#include "cli/text.h"
+
+enum { COMMANDS_MAX = 64 };
+
+/*
+ * A file that is opened must not become stdout. Written to, the stand-in
+ * fails as a closed descriptor does.
+ */
+static void descriptors_fill(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void error_say(const char *what, const char *why)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	ul_err_set(&err, UL_E_IO, "%s: %s", what, why);
+	ul_cli_fail(&err);
+}
+
+/* An answer that did not reach its reader is no answer. */
+static int output_end(int status)
+{
+	bool is_bad = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout))
+		is_bad = true;
+	if (!is_bad)
+		return status;
+	if (errno != EPIPE)
+		error_say("writing the answer",
+			  errno ? strerror(errno) : "failed");
+	return status == UL_EXIT_DONE ? UL_EXIT_FAILED : status;
+}
+
+/* DIR of /proc/self/exe, then where it was installed. */
+static void transfer_exec(char **argv)
+{
+	char path[4096 + sizeof "/ullage-transfer"];
+	ssize_t len = readlink("/proc/self/exe", path, 4096);
+	char *slash = NULL;
+
+	if (len > 0 && len < 4096) {
+		path[len] = '\0';
+		slash = strrchr(path, '/');
+	}
+	if (slash) {
+		memcpy(slash, "/ullage-transfer", sizeof "/ullage-transfer");
+		execv(path, argv);
+	}
+	if (!slash || errno == ENOENT)
+		execv(UL_LIBEXEC_PATH "/ullage-transfer", argv);
+}
+
+static int transfer_run(char **argv)
+{
+	transfer_exec(argv);
+	error_say("starting ullage-transfer", strerror(errno));
+	return UL_EXIT_FAILED;
+}
+
+static const struct ul_command *
+command_find(const struct ul_command *const *commands, const char *name)
+{
+	static const struct ul_command none = { .name = NULL };
+	const char *names[COMMANDS_MAX], *close;
+	size_t i;
+
+	for (i = 0; commands[i] && i < COMMANDS_MAX; i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+		names[i] = commands[i]->name;
+	}
+	close = ul_suggest(name, names, i);
+	if (close)
+		ul_cli_usage(&none, "no command \"%s\"; did you mean %s?", name,
+			     close);
+	else
+		ul_cli_usage(&none, "no command \"%s\"", name);
+	return NULL;
+}
+
+static bool is_elsewhere(const struct ul_command *command)
+{
+	return command->is_transfer && !command->run;
+}
+
+/* `ullage help [COMMAND [SUBCOMMAND]]` */
+static int help_run(const struct ul_command *const *commands, int argc,
+		    char **argv, char **all)
+{
+	const struct ul_command *command;
+
+	if (argc == 0 || argv[0][0] == '-') {
+		ul_help_overview(commands, stdout);
+		return UL_EXIT_DONE;
+	}
+	command = command_find(commands, argv[0]);
+	if (!command)
+		return UL_EXIT_USAGE;
+	if (is_elsewhere(command))
+		return transfer_run(all);
+	if (argc > 1 && command->subcommands) {
+		command = ul_cli_subcommand(command, argv[1]);
+		if (!command)
+			return UL_EXIT_USAGE;
+	}
+	ul_help_command(command, stdout);
+	return UL_EXIT_DONE;
+}
+
+/* Options may stand before the subcommand's name too. */
+static int subcommand_run(struct ul_cli *cli, const struct ul_command *command,
+			  int argc, char **argv)
+{
+	const struct ul_command *sub;
+	struct ul_args args;
+
+	ul_args_init(&args, command, argc, argv);
+	args.is_before = true;
+	if (ul_args_next(cli, &args) != -1)
+		return UL_EXIT_USAGE;
+	if (args.next >= argc)
+		return ul_cli_usage(command, "which command of it?");
+	sub = ul_cli_subcommand(command, argv[args.next]);
+	if (!sub)
+		return UL_EXIT_USAGE;
+	return sub->run(cli, argc - args.next - 1, argv + args.next + 1);
+}
+
+static int command_run(struct ul_cli *cli, const struct ul_command *command,
+		       int argc, char **argv, char **all)
+{
+	if (is_elsewhere(command))
+		return transfer_run(all);
+	if (command->subcommands)
+		return subcommand_run(cli, command, argc, argv);
+	return command->run(cli, argc, argv);
+}
+
+static int dispatch(struct ul_cli *cli,
+		    const struct ul_command *const *commands, int argc,
+		    char **argv)
+{
+	static const struct ul_option own[] = {
+		{ 0, "version", NULL, "show the version and exit" },
+		{ .name = NULL },
+	};
+	static const struct ul_command before = { .options = own };
+	const struct ul_command *command;
+	struct ul_args args;
+	int rc;
+
+	ul_args_init(&args, &before, argc - 1, argv + 1);
+	args.is_before = true;
+	rc = ul_args_next(cli, &args);
+	if (cli->is_help_shown)
+		ul_help_overview(commands, stdout);
+	else if (rc >= 0)
+		printf("ullage %s\n", UL_VERSION);
+	if (rc != -1)
+		return rc == -2 ? UL_EXIT_USAGE : UL_EXIT_DONE;
+	argc = args.argc - args.next;
+	if (!argc) {
+		ul_help_overview(commands, stderr);
+		return UL_EXIT_USAGE;
+	}
+	if (!strcmp(args.argv[args.next], "help"))
+		return help_run(commands, argc - 1, args.argv + args.next + 1,
+				argv);
+	command = command_find(commands, args.argv[args.next]);
+	if (!command)
+		return UL_EXIT_USAGE;
+	return command_run(cli, command, argc - 1, args.argv + args.next + 1,
+			   argv);
+}
+
+int ul_cli_main(const struct ul_command *const *commands, int argc, char **argv)
+{
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_cli cli;
+	int status;
+
+	descriptors_fill();
+	/* A reader that has seen enough ends us, and that is no error. */
+	signal(SIGPIPE, SIG_DFL);
+	if (ul_cli_init(&cli, &err))
+		return ul_cli_fail(&err);
+	status = dispatch(&cli, commands, argc, argv);
+	if (cli.is_help_shown)
+		status = UL_EXIT_DONE;
+	ul_cli_release(&cli);
+	return output_end(status);
+}

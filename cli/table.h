@@ -1,0 +1,43 @@
+/*
+ * cli/table.h - aligned columns for a terminal.
+ *
+ * Cells are copied. Columns are as wide as their widest cell; when a row
+ * would be wider than the terminal, columns declared `shrink` are cut from
+ * the middle with "..", never below their heading. Output that is no
+ * terminal is 80 columns wide unless COLUMNS says otherwise, so that golden
+ * tests see what people see; names are never cut there unless they must be.
+ */
+#ifndef UL_CLI_TABLE_H
+#define UL_CLI_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct ul_column {
+	const char *heading;
+	bool is_right;  /* numbers */
+	bool is_shrink; /* may be cut */
+};
+
+struct ul_table {
+	const struct ul_column *columns;
+	size_t column_count;
+	char **cells; /* owned; row by row */
+	size_t cell_count, cell_cap;
+	bool failed; /* an addition found no memory */
+};
+
+void ul_table_init(struct ul_table *table, const struct ul_column *columns,
+		   size_t column_count);
+void ul_table_release(struct ul_table *table);
+
+/* Add the next cell, row by row. */
+void ul_table_add(struct ul_table *table, const char *text);
+void ul_table_addf(struct ul_table *table, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Print with headings; false where a write or an addition failed. */
+bool ul_table_print(const struct ul_table *table, FILE *out);
+
+#endif

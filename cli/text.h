@@ -1,0 +1,35 @@
+/*
+ * cli/text.h - text as a terminal shows it: columns, not bytes.
+ *
+ * Text comes from images and their makers. What could drive the terminal
+ * (control characters) or is no UTF-8 is shown as '?'.
+ */
+#ifndef UL_CLI_TEXT_H
+#define UL_CLI_TEXT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+/* Columns of the terminal behind `out`: what COLUMNS says, else what the
+ * terminal says, else 80; 40 at least. */
+size_t ul_text_columns(FILE *out);
+
+/* Columns that a text takes. Any bytes. */
+size_t ul_text_width(const char *text);
+
+/* Replace what must not reach a terminal, in place. */
+void ul_text_clean(char *text);
+
+/*
+ * Cut a clean text from the middle to `width` columns, in place: "abc..xyz".
+ * A width below 4 cuts the end. Text that fits is left alone.
+ */
+void ul_text_cut(char *text, size_t width);
+
+/*
+ * Print paragraphs, wrapped to `width` columns with `indent` blanks before
+ * each line. Lines that begin with a blank are printed as they stand.
+ */
+void ul_text_wrap(const char *text, size_t indent, size_t width, FILE *out);
+
+#endif
