@@ -15,13 +15,16 @@
  *   1. entries_find(): a depth-first walk waits for memory at every step,
  *      because only what comes back says where to go on; a breadth-first one
  *      knows its queue and never waits. So breadth first comes first, and
- *      finds most nodes' dominators. Each seed (node that a root declares)
- *      gives its label to what it reaches first. A reference between nodes of
- *      different labels shows its target to be reached in two ways that share
- *      nothing, so that only the virtual node dominates it: an *entry*, as
- *      the seeds are. (Many seeds share one of the few labels, which only
- *      means that an entry may be missed.) While there is one seed alone it
- *      dominates all else, and what it refers to are the seeds below it.
+ *      finds most nodes' dominators. An *entry* is a node that only the
+ *      virtual node dominates: the seeds (nodes that roots declare), to begin
+ *      with. A node known to be an entry when its turn comes gives a label of
+ *      its own to what it is the first to reach, any other node hands on the
+ *      label that it has. So equal labels are connected trees below entries,
+ *      and a reference between different labels shows its target to be
+ *      reached in two ways that share nothing: an entry. (There are few
+ *      labels, and many trees share one, which only means that an entry may
+ *      be missed.) While there is one seed alone it dominates all else, and
+ *      what it refers to are the seeds below it.
  *   2. nodes_number(): depth first below each entry, never into another:
  *      a reference from the virtual node to each entry would change nothing,
  *      and for a node with one of those no other reference matters.
@@ -97,11 +100,6 @@ static inline void entries_reach(struct work *work, uint32_t node,
 					  << (node & 63);
 }
 
-static void seed_reach(struct work *work, uint32_t node)
-{
-	entries_reach(work, node, (uint8_t)(1 + work->order_len % LABEL_COUNT));
-}
-
 /* The seeds are then those in the queue from chain_len on. */
 static void seeds_find(struct work *work)
 {
@@ -109,12 +107,12 @@ static void seeds_find(struct work *work)
 	uint32_t i, node;
 
 	for (i = 0; i < graph->root_count; i++)
-		seed_reach(work, graph->roots[i].node);
+		entries_reach(work, graph->roots[i].node, 1);
 	while (work->order_len - work->chain_len == 1) {
 		node = work->order[work->chain_len++];
 		for (i = graph->first_ref[node]; i < graph->first_ref[node + 1];
 		     i++)
-			seed_reach(work, graph->ref_to[i]);
+			entries_reach(work, graph->ref_to[i], 1);
 	}
 	for (i = 0; i < work->order_len; i++)
 		ul_bits_set(&work->entries, work->order[i]);
@@ -142,7 +140,9 @@ static void entries_follow(struct work *work)
 			for (; i < end; i++)
 				__builtin_prefetch(&work->label[ref_to[i]]);
 		}
-		label = work->label[order[at]];
+		label = ul_bits_get(&work->entries, order[at])
+			    ? (uint8_t)(1 + at % LABEL_COUNT)
+			    : work->label[order[at]];
 		i = first_ref[order[at]];
 		end = first_ref[order[at] + 1];
 		for (; i < end; i++)
