@@ -73,7 +73,7 @@ static void test_digest__reads_only_the_exact_form(void **state)
 	assert_false(ul_digest_equal(&digest, &other));
 	assert_true(ul_digest_cmp(&other, &digest) < 0);
 	assert_true(
-	    ul_digest_parse_hex(UL_DIGEST_SHA256, ABC_256 + 7, &digest));
+	    ul_digest_parse_hex(UL_DIGEST_SHA256, &ABC_256[7], &digest));
 	assert_true(ul_digest_equal(&digest, &other));
 }
 

@@ -45,7 +45,7 @@ static void test_remove__counts_linked_inodes_once(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *paths[8];
-	char names[8][8], path[32];
+	char names[8][16], path[32];
 	struct ul_err err = UL_ERR_INIT;
 	struct ul_removed removed;
 	uint64_t before;

@@ -236,7 +236,7 @@ static void test_walk__needs_few_descriptors(void **state)
 	struct fixture *fixture = *state;
 	struct ul_walk_tree tree = { .path = "." };
 	rlim_t before;
-	char name[16];
+	char name[32];
 	int i;
 
 	fixture_use_tmpfs(fixture);
