@@ -1,0 +1,660 @@
+#include "store/embedded/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/db/db.h"
+#include "store/db/stmt.h"
+#include "store/embedded/lease.h"
+#include "store/oci/layout.h"
+#include "tests/lib/store_fixture.h"
+
+#define EMPTY_INDEX "{\"schemaVersion\":2,\"manifests\":[]}"
+
+/* Between store and database, as the database has it now. */
+static const char *mismatch_of(struct ul_embedded *store)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	char uid[64] = "";
+	int64_t generation = 0;
+
+	assert_int_equal(ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, &err),
+			 0);
+	ul_stmt_bind_text(find, ":kind", "embedded");
+	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	if (ul_stmt_next(find, &err) > 0) {
+		snprintf(uid, sizeof uid, "%s", ul_stmt_text(find, 1));
+		generation = ul_stmt_i64(find, 2);
+	}
+	return ul_embedded_mismatch(store, uid, generation);
+}
+
+static void change(struct store_fixture *fixture, const char *lease)
+{
+	struct ul_embedded *store = store_fixture_locked(fixture);
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_lease_create(store, &(struct ul_lease){ .id = lease }, &err))
+		fail_msg("%s", err.msg);
+	ul_embedded_unlock(store);
+}
+
+static void db_remove(struct store_fixture *fixture)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char path[128];
+	size_t i;
+
+	ul_embedded_closep(&fixture->store);
+	for (i = 0; i < ul_array_len(suffixes); i++) {
+		snprintf(path, sizeof path, "%s/ullage.db%s", fixture->state,
+			 suffixes[i]);
+		unlink(path);
+	}
+}
+
+static void db_copy(struct store_fixture *fixture, bool back)
+{
+	char db[128], copy[128];
+
+	snprintf(db, sizeof db, "%s/ullage.db", fixture->state);
+	snprintf(copy, sizeof copy, "%s/copy.db", fixture->top);
+	if (back)
+		db_remove(fixture);
+	/* Closing the last connection writes the log back. */
+	ul_embedded_closep(&fixture->store);
+	tree_copy(back ? copy : db, back ? db : copy);
+}
+
+static void blob_put(struct store_fixture *fixture)
+{
+	file_write(store_path(fixture, "oci/blobs/sha256/%s", CHAIN_1 + 7),
+		   "x");
+}
+
+static void test_store__is_made_where_there_is_none(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+	struct ul_layout_index *index = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	char uid[33];
+
+	assert_true(store->is_writable);
+	assert_false(store->is_locked);
+	assert_int_equal(strlen(store->uid), 32);
+	file_expect(store_path(fixture, "oci/oci-layout"),
+		    "{\"imageLayoutVersion\":\"1.0.0\"}");
+	file_expect(store_path(fixture, "oci/index.json"), EMPTY_INDEX);
+	assert_int_equal(dir_count(store_path(fixture, "snapshots")), 0);
+	assert_int_equal(dir_count(store_path(fixture, "ingest")), 0);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+	assert_int_equal(dir_count(store->path), 5);
+	assert_null(mismatch_of(store));
+	assert_int_equal(ul_embedded_index_read(store, &index, NULL, &err), 0);
+	assert_int_equal(ul_layout_index_count(index), 0);
+	ul_layout_index_free(index);
+
+	memcpy(uid, store->uid, sizeof uid);
+	store = store_fixture_open(fixture);
+	assert_string_equal(store->uid, uid);
+}
+
+static void test_store__is_made_once_by_many_at_once(void **state)
+{
+	enum { MAKERS = 6 };
+	struct store_fixture *fixture = *state;
+	struct ul_err err = UL_ERR_INIT;
+	int start[2], result[2], status, i;
+	char uids[MAKERS][33], byte;
+	pid_t pids[MAKERS];
+
+	assert_int_equal(pipe(start), 0);
+	assert_int_equal(pipe(result), 0);
+	for (i = 0; i < MAKERS; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		close(start[1]);
+		if (read(start[0], &byte, 1) != 0)
+			_exit(2);
+		if (ul_embedded_open(fixture->state, &fixture->store, &err)) {
+			fprintf(stderr, "%s\n", err.msg);
+			_exit(1);
+		}
+		_exit(write(result[1], fixture->store->uid, 33) != 33);
+	}
+	close(start[0]);
+	close(start[1]);
+	for (i = 0; i < MAKERS; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+		assert_int_equal(read(result[0], uids[i], 33), 33);
+		assert_string_equal(uids[i], uids[0]);
+	}
+	close(result[0]);
+	close(result[1]);
+	assert_string_equal(store_fixture_open(fixture)->uid, uids[0]);
+	assert_null(mismatch_of(fixture->store));
+}
+
+static void test_store__is_finished_where_making_it_stopped(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+
+	/* store-id comes last: without it nothing counts as made. */
+	assert_int_equal(unlink(store_path(fixture, "store-id")), 0);
+	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
+	assert_int_equal(rmdir(store_path(fixture, "trash")), 0);
+	store = store_fixture_open(fixture);
+	assert_int_equal(strlen(store->uid), 32);
+	file_expect(store_path(fixture, "oci/index.json"), EMPTY_INDEX);
+	assert_null(mismatch_of(store));
+}
+
+static void test_store__never_makes_up_a_lost_index(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+	struct ul_layout_index *index = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
+	store = store_fixture_open(fixture);
+	assert_false(path_exists(store_path(fixture, "oci/index.json")));
+	store->index_wait_ms = 0;
+	assert_int_equal(ul_embedded_index_read(store, &index, NULL, &err),
+			 UL_E_CORRUPT);
+	assert_null(index);
+	assert_non_null(strstr(err.msg, "index.json is missing"));
+}
+
+static void refuses(struct store_fixture *fixture, int code, const char *says)
+{
+	struct ul_embedded *store = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(ul_embedded_open(fixture->state, &store, &err), code);
+	assert_null(store);
+	if (!strstr(err.msg, says))
+		fail_msg("\"%s\" does not say \"%s\"", err.msg, says);
+}
+
+static void test_store__refuses_what_is_no_store(void **state)
+{
+	struct store_fixture *fixture = *state;
+	const char *id, *marker;
+
+	store_fixture_open(fixture);
+	ul_embedded_closep(&fixture->store);
+	id = store_path(fixture, "store-id");
+	file_write(id, "");
+	refuses(fixture, UL_E_CORRUPT, "no valid JSON");
+	file_write(id, "{\"version\":1,\"id\":\"short\",\"generation\":0}");
+	refuses(fixture, UL_E_CORRUPT, "store-id has no id");
+	file_write(id, "{\"version\":1,"
+		       "\"id\":\"00000000000000000000000000000000\","
+		       "\"generation\":9223372036854775807}");
+	refuses(fixture, UL_E_CORRUPT, "store-id has no generation");
+	file_write(id, "{\"version\":1,"
+		       "\"id\":\"00000000000000000000000000000000\","
+		       "\"generation\":7}");
+	assert_int_equal(store_fixture_open(fixture)->generation, 7);
+
+	marker = store_path(fixture, "oci/oci-layout");
+	file_write(marker, "{\"imageLayoutVersion\":\"2.0.0\"}");
+	refuses(fixture, UL_E_CORRUPT, "no image layout of version 1");
+	file_write(marker, "{}");
+	refuses(fixture, UL_E_CORRUPT, "no image layout of version 1");
+	file_write(marker, "");
+	refuses(fixture, UL_E_CORRUPT, "oci-layout");
+	assert_int_equal(unlink(marker), 0);
+	refuses(fixture, UL_E_CORRUPT, "oci-layout");
+	file_write(marker, "{\"imageLayoutVersion\":\"1.1.0\"}");
+	store_fixture_open(fixture);
+	ul_embedded_closep(&fixture->store);
+	assert_int_equal(rmdir(store_path(fixture, "ingest")), 0);
+	refuses(fixture, UL_E_CORRUPT, "lacks a folder");
+}
+
+/* Run as a user who owns nothing here; the exit status is what fails. */
+static int as_nobody(struct store_fixture *fixture,
+		     int (*work)(struct store_fixture *fixture))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setgid(65534) || setuid(65534))
+			_exit(100);
+		_exit(work(fixture));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int read_as_nobody(struct store_fixture *fixture)
+{
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store = NULL;
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	struct ul_leases leases = UL_LEASES_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_embedded_open(fixture->state, &store, &err))
+		return 1;
+	if (store->is_writable || strlen(store->uid) != 32)
+		return 2;
+	if (ul_embedded_index_read(store, &index, NULL, &err) ||
+	    ul_layout_index_count(index))
+		return 3;
+	if (ul_embedded_lock(store, &err) != UL_E_REFUSED ||
+	    !strstr(err.msg, "cannot be written by this user") ||
+	    store->is_locked)
+		return 4;
+	if (ul_leases_load(store, &leases, &err))
+		return 5;
+	ul_leases_release(&leases);
+	return 0;
+}
+
+static int find_none_as_nobody(struct store_fixture *fixture)
+{
+	struct ul_embedded *store = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	return ul_embedded_open(fixture->state, &store, &err) != UL_E_ABSENT ||
+	       store;
+}
+
+static void test_store__is_read_where_it_cannot_be_written(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	assert_int_equal(chmod(fixture->top, 0755), 0);
+	assert_int_equal(as_nobody(fixture, find_none_as_nobody), 0);
+	change(fixture, "l");
+	ul_embedded_closep(&fixture->store);
+	assert_int_equal(as_nobody(fixture, read_as_nobody), 0);
+	db_remove(fixture);
+	assert_int_equal(as_nobody(fixture, read_as_nobody), 0);
+}
+
+static void test_store__adopts_a_new_database_while_empty(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	change(fixture, "l");
+	db_remove(fixture);
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	/* As does one that is behind. */
+	db_copy(fixture, false);
+	change(fixture, "m");
+	db_copy(fixture, true);
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+}
+
+static void test_store__does_not_know_a_new_database_once_filled(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	change(fixture, "l");
+	blob_put(fixture);
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	db_remove(fixture);
+	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
+			    "this database does not know this store; "
+			    "`ullage verify --repair` rebuilds its records");
+	/* Nor after a change, which does not bring back what was lost. */
+	change(fixture, "m");
+	assert_non_null(mismatch_of(store_fixture_open(fixture)));
+}
+
+static void test_store__notices_a_database_that_is_behind(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	change(fixture, "l");
+	blob_put(fixture);
+	db_copy(fixture, false);
+	change(fixture, "m");
+	assert_null(mismatch_of(fixture->store));
+	db_copy(fixture, true);
+	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
+			    "the database is older than the store; "
+			    "`ullage verify --repair` rebuilds its records");
+	change(fixture, "n");
+	assert_non_null(mismatch_of(store_fixture_open(fixture)));
+}
+
+static void test_store__goes_on_with_a_database_that_is_ahead(void **state)
+{
+	struct store_fixture *fixture = *state;
+	char copy[128];
+	int64_t generation;
+
+	/* Stopped between the database's commit and the store's own number. */
+	change(fixture, "l");
+	blob_put(fixture);
+	snprintf(copy, sizeof copy, "%s/store-id", fixture->top);
+	tree_copy(store_path(fixture, "store-id"), copy);
+	generation = fixture->store->generation;
+	change(fixture, "m");
+	tree_copy(copy, store_path(fixture, "store-id"));
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	assert_int_equal(fixture->store->generation, generation);
+	/* A copy of this database has the number that was taken already. */
+	db_copy(fixture, false);
+	change(fixture, "n");
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	assert_int_equal(fixture->store->generation, generation + 2);
+	db_copy(fixture, true);
+	assert_non_null(mismatch_of(store_fixture_open(fixture)));
+}
+
+static void test_store__may_be_copied_with_its_database(void **state)
+{
+	struct store_fixture *fixture = *state;
+	char copy[128];
+
+	change(fixture, "l");
+	blob_put(fixture);
+	ul_embedded_closep(&fixture->store);
+	snprintf(copy, sizeof copy, "%s-2", fixture->state);
+	tree_copy(fixture->state, copy);
+	strcat(fixture->state, "-2");
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	change(fixture, "m");
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+}
+
+static void count_up(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void test_store__says_why_it_could_not_be_locked(void **state)
+{
+	struct store_fixture *fixture = *state;
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *other = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	char expected[256];
+	int waits = 0;
+
+	store_fixture_locked(fixture);
+	assert_int_equal(ul_embedded_open(fixture->state, &other, &err), 0);
+	other->lock_wait_ms = 30;
+	other->waiting = count_up;
+	other->waiting_arg = &waits;
+	assert_int_equal(ul_embedded_lock(other, &err), UL_E_BUSY);
+	assert_false(other->is_locked);
+	assert_int_equal(waits, 1);
+	snprintf(expected, sizeof expected,
+		 "changing %s: locked by another process", other->path);
+	assert_string_equal(err.msg, expected);
+
+	ul_embedded_unlock(fixture->store);
+	assert_int_equal(ul_embedded_lock(other, &err), 0);
+	assert_int_equal(waits, 1);
+	ul_embedded_unlock(other);
+	ul_embedded_unlock(other);
+}
+
+static void test_store__learns_of_changes_when_it_locks(void **state)
+{
+	struct store_fixture *fixture = *state;
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *other = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	store_fixture_open(fixture);
+	assert_int_equal(ul_embedded_open(fixture->state, &other, &err), 0);
+	change(fixture, "l");
+	assert_int_equal(other->generation + 1, fixture->store->generation);
+	assert_int_equal(ul_embedded_lock(other, &err), 0);
+	assert_int_equal(other->generation, fixture->store->generation);
+	ul_embedded_unlock(other);
+	/* What cannot be read is not locked either. */
+	file_write(store_path(fixture, "store-id"), "");
+	assert_int_equal(ul_embedded_lock(other, &err), UL_E_CORRUPT);
+	assert_false(other->is_locked);
+	assert_int_equal(ul_embedded_lock(fixture->store, &err), UL_E_CORRUPT);
+}
+
+struct writer {
+	const char *path;
+	const char *text;
+	atomic_bool stop;
+};
+
+/* As skopeo does it: truncate, then write; here with time to be seen. */
+static void rewrite(const struct writer *writer)
+{
+	const struct timespec pause = { .tv_nsec = 3 * 1000 * 1000 };
+	size_t half = strlen(writer->text) / 2;
+	int fd = open(writer->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0)
+		abort();
+	nanosleep(&pause, NULL);
+	if (write(fd, writer->text, half) != (ssize_t)half)
+		abort();
+	nanosleep(&pause, NULL);
+	if (write(fd, writer->text + half, strlen(writer->text + half)) < 0)
+		abort();
+	close(fd);
+}
+
+static void *rewrite_again_and_again(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 11 * 1000 * 1000 };
+	struct writer *writer = arg;
+
+	while (!writer->stop) {
+		rewrite(writer);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+#define ONE_ENTRY                                                              \
+	"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":"                  \
+	"\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"" CHAIN_1 \
+	"\",\"size\":2}]}"
+
+static void test_store__reads_its_index_whole_while_others_write(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+	struct ul_err err = UL_ERR_INIT;
+	struct writer writer = {
+		.path = store_path(fixture, "oci/index.json"),
+		.text = ONE_ENTRY,
+	};
+	pthread_t thread;
+	int i;
+
+	file_write(writer.path, ONE_ENTRY);
+	assert_int_equal(
+	    pthread_create(&thread, NULL, rewrite_again_and_again, &writer), 0);
+	for (i = 0; i < 30; i++) {
+		struct ul_layout_index *index = NULL;
+
+		if (ul_embedded_index_read(store, &index, NULL, &err))
+			fail_msg("%s", err.msg);
+		assert_int_equal(ul_layout_index_count(index), 1);
+		ul_layout_index_free(index);
+	}
+	writer.stop = true;
+	pthread_join(thread, NULL);
+}
+
+static void test_store__waits_for_an_index_that_is_empty(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+	struct ul_layout_index *index = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	uint64_t hash = 1;
+
+	file_write(store_path(fixture, "oci/index.json"), "");
+	store->index_wait_ms = 60;
+	assert_int_equal(ul_embedded_index_read(store, &index, &hash, &err),
+			 UL_E_CORRUPT);
+	assert_null(index);
+	assert_int_equal(hash, 1);
+	assert_non_null(strstr(err.msg, "/store/oci/index.json: "));
+}
+
+static void test_store__writes_only_over_the_index_it_has_read(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_locked(fixture);
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	const char *path = store_path(fixture, "oci/index.json");
+	struct ul_err err = UL_ERR_INIT;
+	uint64_t hash, hash_now;
+
+	file_write(path, ONE_ENTRY);
+	assert_int_equal(ul_embedded_index_read(store, &index, &hash, &err), 0);
+	ul_layout_index_remove(index, 0);
+	file_write(path, ONE_ENTRY "\n");
+	assert_int_equal(ul_embedded_index_write(store, index, hash, &err),
+			 UL_E_CONFLICT);
+	assert_non_null(strstr(err.msg, "changed by another program"));
+	file_expect(path, ONE_ENTRY "\n");
+	file_write(path, "{");
+	assert_int_equal(ul_embedded_index_write(store, index, hash, &err),
+			 UL_E_CONFLICT);
+	file_expect(path, "{");
+	file_write(path, ONE_ENTRY);
+	assert_int_equal(ul_embedded_index_write(store, index, hash, &err), 0);
+	file_expect(path, EMPTY_INDEX);
+	ul_layout_index_freep(&index);
+	assert_int_equal(ul_embedded_index_read(store, &index, &hash_now, &err),
+			 0);
+	assert_true(hash != hash_now);
+	assert_int_equal(ul_layout_index_count(index), 0);
+}
+
+static void test_store__undoes_a_change_that_is_not_committed(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_locked(fixture);
+	struct ul_err err = UL_ERR_INIT;
+	int64_t generation = store->generation;
+
+	{
+		ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+
+		assert_int_equal(ul_embedded_change_begin(store, &tx, &err), 0);
+		assert_non_null(tx);
+	}
+	assert_int_equal(store->generation, generation);
+	assert_null(mismatch_of(store));
+	{
+		ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+
+		assert_int_equal(ul_embedded_change_begin(store, &tx, &err), 0);
+		assert_int_equal(ul_embedded_change_commit(store, &tx, &err),
+				 0);
+		assert_null(tx);
+	}
+	assert_int_equal(store->generation, generation + 1);
+	assert_int_equal(store_fixture_open(fixture)->generation,
+			 generation + 1);
+	assert_null(mismatch_of(fixture->store));
+}
+
+static void test_store__survives_every_allocation_failure(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = NULL;
+	struct ul_layout_index *index = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	uint64_t hash = 0;
+	int rc;
+	long n;
+
+	/* The first ones stop while the store is made. */
+	for (n = 0;; n++) {
+		ul_mem_countdown = n;
+		rc = ul_embedded_open(fixture->state, &store, &err);
+		ul_mem_countdown = -1;
+		if (!rc)
+			break;
+		assert_int_equal(rc, UL_E_NOMEM);
+		assert_null(store);
+	}
+	assert_true(n > 5);
+	assert_null(mismatch_of(store));
+	for (n = 0;; n++) {
+		ul_mem_countdown = n;
+		rc = ul_embedded_index_read(store, &index, &hash, &err);
+		ul_mem_countdown = -1;
+		if (!rc)
+			break;
+		assert_int_equal(rc, UL_E_NOMEM);
+		assert_null(index);
+		assert_int_equal(hash, 0);
+	}
+	assert_int_equal(ul_embedded_lock(store, &err), 0);
+	for (n = 0;; n++) {
+		ul_mem_countdown = n;
+		rc = ul_embedded_index_write(store, index, hash, &err);
+		ul_mem_countdown = -1;
+		if (!rc)
+			break;
+		assert_int_equal(rc, UL_E_NOMEM);
+		file_expect(store_path(fixture, "oci/index.json"), EMPTY_INDEX);
+	}
+	ul_layout_index_free(index);
+	ul_embedded_closep(&store);
+}
+
+int main(void)
+{
+#define STORE_TEST(name)                                                       \
+	cmocka_unit_test_setup_teardown(                                       \
+	    test_store__##name, store_fixture_setup, store_fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(is_made_where_there_is_none),
+		STORE_TEST(is_made_once_by_many_at_once),
+		STORE_TEST(is_finished_where_making_it_stopped),
+		STORE_TEST(never_makes_up_a_lost_index),
+		STORE_TEST(refuses_what_is_no_store),
+		STORE_TEST(is_read_where_it_cannot_be_written),
+		STORE_TEST(adopts_a_new_database_while_empty),
+		STORE_TEST(does_not_know_a_new_database_once_filled),
+		STORE_TEST(notices_a_database_that_is_behind),
+		STORE_TEST(goes_on_with_a_database_that_is_ahead),
+		STORE_TEST(may_be_copied_with_its_database),
+		STORE_TEST(says_why_it_could_not_be_locked),
+		STORE_TEST(learns_of_changes_when_it_locks),
+		STORE_TEST(reads_its_index_whole_while_others_write),
+		STORE_TEST(waits_for_an_index_that_is_empty),
+		STORE_TEST(writes_only_over_the_index_it_has_read),
+		STORE_TEST(undoes_a_change_that_is_not_committed),
+		STORE_TEST(survives_every_allocation_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
