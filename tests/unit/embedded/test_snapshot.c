@@ -378,9 +378,8 @@ static void test_snapshot__is_adopted_once(void **state)
 	assert_string_equal(list.snapshots[1].parent, CHAIN_1);
 	assert_int_equal(list.snapshots[1].kind, UL_SNAPSHOT_COMMITTED);
 	ul_snapshots_release(&list);
-	file_expect(
-	    store_path(fixture, "snapshots/layer-%s/fs/f-1111", CHAIN_1 + 7),
-	    CHAIN_1);
+	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
+		    CHAIN_1);
 	assert_int_equal(mkdir(store_path(fixture, "ingest/again"), 0700), 0);
 	assert_int_equal(
 	    ul_snapshot_adopt_layer(store, "again", CHAIN_1, "", &err), 1);
@@ -409,24 +408,21 @@ static void test_snapshot__is_adopted_over_what_has_no_record(void **state)
 
 	/* An adoption that was stopped before the record. */
 	assert_int_equal(
-	    mkdir(store_path(fixture, "snapshots/layer-%s", CHAIN_1 + 7), 0700),
-	    0);
-	file_write(store_path(fixture, "snapshots/layer-%s/old", CHAIN_1 + 7),
-		   "old");
+	    mkdir(store_path(fixture, "snapshots/layer-%s", HEX_1), 0700), 0);
+	file_write(store_path(fixture, "snapshots/layer-%s/old", HEX_1), "old");
 	store_fixture_layer(fixture, CHAIN_1, "");
-	assert_false(path_exists(
-	    store_path(fixture, "snapshots/layer-%s/old", CHAIN_1 + 7)));
+	assert_false(
+	    path_exists(store_path(fixture, "snapshots/layer-%s/old", HEX_1)));
 	assert_int_equal(dir_count(store_path(fixture, "ingest")), 1);
 	/* A record whose folder is gone gets one again. */
 	assert_int_equal(
-	    rename(store_path(fixture, "snapshots/layer-%s", CHAIN_1 + 7),
+	    rename(store_path(fixture, "snapshots/layer-%s", HEX_1),
 		   store_path(fixture, "ingest/b")),
 	    0);
 	assert_int_equal(ul_snapshot_adopt_layer(store, "b", CHAIN_1, "", &err),
 			 0);
-	file_expect(
-	    store_path(fixture, "snapshots/layer-%s/fs/f-1111", CHAIN_1 + 7),
-	    CHAIN_1);
+	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
+		    CHAIN_1);
 }
 
 static void test_snapshot__says_how_to_mount_it(void **state)
@@ -461,18 +457,16 @@ static void test_snapshot__says_how_to_mount_it(void **state)
 
 	ul_buf_reset(&expected);
 	got = mounts_of(store, "v1");
-	ul_buf_printf(
-	    &expected, "bind %s ro,rbind",
-	    store_path(fixture, "snapshots/layer-%s/fs", CHAIN_1 + 7));
+	ul_buf_printf(&expected, "bind %s ro,rbind",
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_1));
 	assert_string_equal(got, expected.data);
 	free(got);
 
 	ul_buf_reset(&expected);
 	got = mounts_of(store, "v");
-	ul_buf_printf(
-	    &expected, "overlay overlay lowerdir=%s:%s",
-	    store_path(fixture, "snapshots/layer-%s/fs", CHAIN_2 + 7),
-	    store_path(fixture, "snapshots/layer-%s/fs", CHAIN_1 + 7));
+	ul_buf_printf(&expected, "overlay overlay lowerdir=%s:%s",
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_2),
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_1));
 	assert_string_equal(got, expected.data);
 	free(got);
 
@@ -480,8 +474,8 @@ static void test_snapshot__says_how_to_mount_it(void **state)
 	got = mounts_of(store, "a");
 	ul_buf_printf(&expected,
 		      "overlay overlay lowerdir=%s:%s,upperdir=%s,workdir=%s",
-		      store_path(fixture, "snapshots/layer-%s/fs", CHAIN_2 + 7),
-		      store_path(fixture, "snapshots/layer-%s/fs", CHAIN_1 + 7),
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_2),
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_1),
 		      store_path(fixture, "snapshots/key-a/fs"),
 		      store_path(fixture, "snapshots/key-a/work"));
 	assert_string_equal(got, expected.data);
@@ -491,7 +485,7 @@ static void test_snapshot__says_how_to_mount_it(void **state)
 	got = mounts_of(store, "one");
 	ul_buf_printf(&expected,
 		      "overlay overlay lowerdir=%s,upperdir=%s,workdir=%s",
-		      store_path(fixture, "snapshots/layer-%s/fs", CHAIN_1 + 7),
+		      store_path(fixture, "snapshots/layer-%s/fs", HEX_1),
 		      store_path(fixture, "snapshots/key-one/fs"),
 		      store_path(fixture, "snapshots/key-one/work"));
 	assert_string_equal(got, expected.data);
@@ -565,9 +559,8 @@ static void test_snapshot__is_mounted_written_and_committed(void **state)
 	assert_int_equal(umount(point), 0);
 
 	commit(store, "c", "a");
-	file_expect(
-	    store_path(fixture, "snapshots/layer-%s/fs/f-1111", CHAIN_1 + 7),
-	    CHAIN_1);
+	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
+		    CHAIN_1);
 	view(store, "v", "c");
 	mount_it(store, "v", point);
 	file_expect(below(point, "f-1111"), "changed");

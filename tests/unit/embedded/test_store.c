@@ -86,8 +86,7 @@ static void db_copy(struct store_fixture *fixture, bool back)
 
 static void blob_put(struct store_fixture *fixture)
 {
-	file_write(store_path(fixture, "oci/blobs/sha256/%s", CHAIN_1 + 7),
-		   "x");
+	file_write(store_path(fixture, "oci/blobs/sha256/%s", HEX_1), "x");
 }
 
 static void test_store__is_made_where_there_is_none(void **state)

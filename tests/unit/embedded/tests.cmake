@@ -2,3 +2,8 @@
 ul_unit_test(embedded inflate ul_embedded test_tar PkgConfig::libzstd)
 ul_unit_test(embedded layer ul_embedded test_tar)
 ul_unit_test(embedded layer_hostile ul_embedded test_tar)
+ul_unit_test(embedded lease test_store)
+ul_unit_test(embedded snapshot_dir test_store)
+ul_unit_test(embedded mounts test_store)
+ul_unit_test(embedded store test_store)
+ul_unit_test(embedded snapshot test_store)
