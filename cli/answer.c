@@ -11,12 +11,6 @@
 /* A line has a name or two, each UL_NAME_MAX_BYTES at most. */
 enum { TEXT_MAX_BYTES = 4096 };
 
-void ul_json_putp(json_t **json)
-{
-	json_decref(*json);
-	*json = NULL;
-}
-
 json_t *ul_cli_answer(const char *key, json_t *value)
 {
 	json_t *answer = json_pack("{s:i}", "version", 1);
@@ -30,7 +24,7 @@ void ul_json_put(json_t **answer, const char *key, json_t *value)
 	if (!*answer)
 		json_decref(value);
 	else if (json_object_set_new(*answer, key, value))
-		ul_json_putp(answer);
+		ul_json_freep(answer);
 }
 
 void ul_json_push(json_t **answer, const char *key, json_t *value)
@@ -38,7 +32,7 @@ void ul_json_push(json_t **answer, const char *key, json_t *value)
 	if (!*answer)
 		json_decref(value);
 	else if (json_array_append_new(json_object_get(*answer, key), value))
-		ul_json_putp(answer);
+		ul_json_freep(answer);
 }
 
 json_t *ul_json_string(const char *text)

@@ -7,13 +7,10 @@
 #ifndef UL_CLI_ANSWER_H
 #define UL_CLI_ANSWER_H
 
+#include "store/oci/json.h" /* ul_json_freep() */
 #include <jansson.h>
-#include <stdio.h>
 
 struct ul_err;
-
-/* ul_cleanup(ul_json_putp): drop the reference that a variable holds. */
-void ul_json_putp(json_t **json);
 
 /* {"version":1, key: value}; takes over the value. NULL without memory. */
 json_t *ul_cli_answer(const char *key, json_t *value);

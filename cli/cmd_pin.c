@@ -43,7 +43,7 @@ static int pin_all(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 		   int count, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
-	ul_cleanup(ul_json_putp) json_t *answer = NULL;
+	ul_cleanup(ul_json_freep) json_t *answer = NULL;
 	const char *name;
 	int i, rc = ul_cli_scan(cli, false, &view, err);
 

@@ -62,7 +62,7 @@ static int unpin_all(struct ul_cli *cli, struct ul_embedded *store,
 		     char **texts, int count, struct ul_err *err)
 {
 	ul_cleanup(ul_record_release) struct ul_record record = UL_RECORD_INIT;
-	ul_cleanup(ul_json_putp) json_t *answer = NULL;
+	ul_cleanup(ul_json_freep) json_t *answer = NULL;
 	const char *name;
 	int i, rc = ul_record_load(store->db, "embedded", UL_EMBEDDED_DB_PATH,
 				   &record, err);

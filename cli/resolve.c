@@ -475,3 +475,42 @@ int ul_resolve_image(const struct ul_view *view, const char *text,
 		*ret_image = (uint32_t)image;
 	return rc;
 }
+
+bool ul_resolve_vanished(const struct ul_view *view, const char *text,
+			 char digest[UL_DIGEST_TEXT_MAX])
+{
+	const struct ul_name *name;
+	uint32_t object;
+	size_t image;
+
+	if (image_by_name(view, text, &image, &object))
+		return false;
+	name = name_vanished(view, text);
+	if (name)
+		snprintf(digest, UL_DIGEST_TEXT_MAX, "%s", name->digest);
+	return name != NULL;
+}
+
+bool ul_resolve_trashed(const struct ul_view *view, const char *text,
+			enum ul_kind kind, uint32_t *ret_position)
+{
+	struct prefix prefix;
+	bool is_digest = prefix_parse(text, &prefix);
+	const char *found = NULL;
+	size_t i;
+
+	for (i = 0; i < view->trash_count; i++) {
+		const struct ul_view_trash *thing = &view->trash[i];
+
+		if (thing->kind != kind ||
+		    (strcmp(thing->key, text) != 0 &&
+		     (!is_digest || !prefix_fits(&prefix, thing->key))))
+			continue;
+		/* Swept twice, it lies there twice. */
+		if (found && strcmp(found, thing->key) != 0)
+			return false;
+		found = thing->key;
+		*ret_position = (uint32_t)i;
+	}
+	return found != NULL;
+}

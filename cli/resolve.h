@@ -11,7 +11,11 @@
 #ifndef UL_CLI_RESOLVE_H
 #define UL_CLI_RESOLVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/digest.h"
+#include "store/graph/graph.h"
 
 struct ul_err;
 struct ul_view;
@@ -42,5 +46,19 @@ int ul_resolve(const struct ul_view *view, const char *text, unsigned what,
  */
 int ul_resolve_image(const struct ul_view *view, const char *text,
 		     uint32_t *ret_image, struct ul_err *err);
+
+/*
+ * The digest behind a name that vanished, where the text is that of one and of
+ * no image here. False: it is not.
+ */
+bool ul_resolve_vanished(const struct ul_view *view, const char *text,
+			 char digest[UL_DIGEST_TEXT_MAX]);
+
+/*
+ * The one thing of this kind in the trash (position in view->trash) by its
+ * key or the unique beginning of a digest. False: none, or several.
+ */
+bool ul_resolve_trashed(const struct ul_view *view, const char *text,
+			enum ul_kind kind, uint32_t *ret_position);
 
 #endif
