@@ -184,7 +184,7 @@ static int df_run(struct ul_cli *cli, int argc, char **argv)
 		return UL_EXIT_USAGE;
 	if (args.operand_count)
 		return ul_cli_usage(&ul_cmd_df, "it takes no arguments");
-	rc = ul_cli_scan(cli, measure, &view);
+	rc = ul_report_scan(cli, measure, &view);
 	return rc ? rc : df_report(cli, &view, verbose);
 }
 

@@ -65,7 +65,7 @@ static int images_run(struct ul_cli *cli, int argc, char **argv)
 		return UL_EXIT_USAGE;
 	if (args.operand_count)
 		return ul_cli_usage(&ul_cmd_images, "it takes no arguments");
-	rc = ul_cli_scan(cli, false, &view);
+	rc = ul_report_scan(cli, false, &view);
 	if (rc)
 		return rc;
 	if (cli->json)

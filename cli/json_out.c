@@ -1,7 +1,7 @@
 #include "cli/json_out.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "accounting/report.h"
 #include "base/mem.h"

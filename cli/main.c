@@ -23,7 +23,18 @@
 #endif
 
 static const struct ul_command *const commands[] = {
+	/* Looking. */
+	&ul_cmd_df,
+	&ul_cmd_images,
+	&ul_cmd_why,
+	/* Collecting. */
+	&ul_cmd_gc,
+	&ul_cmd_prune,
+	&ul_cmd_undo,
+	&ul_cmd_history,
 	/* Names. */
+	&ul_cmd_tag,
+	&ul_cmd_untag,
 	&ul_cmd_pin,
 	&ul_cmd_unpin,
 	/* In and out. */

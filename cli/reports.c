@@ -4,7 +4,7 @@
 #include "store/embedded/store.h"
 #include "store/view.h"
 
-int ul_cli_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
+int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
 {
 	struct ul_embedded *store = ul_cli_store(cli);
 	struct ul_err err = UL_ERR_INIT;

@@ -14,7 +14,7 @@ struct ul_view;
  * Returns an exit status: UL_EXIT_DONE with *ret_view, or one that was
  * reported already.
  */
-int ul_cli_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view);
+int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view);
 
 /* Notes, refusal and waiting of a view, as talk. */
 void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view);

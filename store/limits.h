@@ -98,4 +98,7 @@
 /* The record of one trashed collection: a million things. */
 #define UL_TRASH_RECORD_MAX_BYTES (512u << 20)
 
+/* A saved plan: a million objects. */
+#define UL_PLAN_MAX_BYTES (512u << 20)
+
 #endif

@@ -1,0 +1,162 @@
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/collect.h"
+#include "cli/commands.h"
+#include "gc/policy.h"
+#include "store/oci/reference.h"
+
+enum { OPTION_UNTAGGED = 256 + 3, OPTION_FILTER, OPTION_PLAN };
+
+static const struct ul_option prune_options[] = {
+	{ 'n', "dry-run", NULL, "print the plan, change nothing" },
+	{ 'y', "yes", NULL, "do not ask" },
+	{ 'a', "all", NULL, "every image that no container uses" },
+	{ 0, "untagged", NULL, "entries without a name too" },
+	{ 0, "filter", "KEY=VALUE",
+	  "until=, unused-for=, label=, label!=, reference=" },
+	{ 0, "plan", "FILE", "carry out exactly this saved plan, or refuse" },
+	{ 'o', NULL, "FILE", "with -n: save the plan" },
+	{ 0 },
+};
+
+struct prune {
+	struct ul_collect collect;
+	struct ul_rule rule;
+	struct ul_filter *filters; /* owned */
+	size_t filter_cap;
+};
+
+static void prune_release(struct prune *prune)
+{
+	ul_freep(&prune->filters);
+}
+
+static int prune_filter(struct ul_cli *cli, struct prune *prune,
+			const char *text)
+{
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_filter *filters =
+	    ul_grow(prune->filters, &prune->filter_cap,
+		    prune->rule.filter_count + 1, sizeof *filters);
+
+	if (!filters) {
+		ul_err_nomem(&err);
+		return ul_cli_fail(&err);
+	}
+	prune->filters = filters;
+	prune->rule.filters = filters;
+	if (ul_filter_parse(text, ul_cli_now(cli),
+			    &filters[prune->rule.filter_count], &err))
+		return ul_cli_usage(&ul_cmd_prune, "%s", err.msg);
+	prune->rule.filter_count++;
+	return 0;
+}
+
+static int prune_option(struct ul_cli *cli, struct prune *prune, int option,
+			const char *value)
+{
+	switch (option) {
+	case 'n':
+		prune->collect.dry_run = true;
+		return 0;
+	case 'y':
+		prune->collect.yes = true;
+		return 0;
+	case 'a':
+		prune->rule.all = true;
+		return 0;
+	case 'o':
+		prune->collect.out_path = value;
+		return 0;
+	case OPTION_UNTAGGED:
+		prune->rule.untagged = true;
+		return 0;
+	case OPTION_PLAN:
+		prune->collect.plan_path = value;
+		return 0;
+	default:
+		return prune_filter(cli, prune, value);
+	}
+}
+
+static int prune_patterns(struct prune *prune, const struct ul_args *args)
+{
+	int i;
+
+	for (i = 0; i < args->operand_count; i++) {
+		if (!ul_reference_pattern_is_valid(args->operands[i]))
+			return ul_cli_usage(&ul_cmd_prune,
+					    "\"%s\" is no name and no pattern",
+					    args->operands[i]);
+	}
+	prune->rule.patterns = (const char *const *)args->operands;
+	prune->rule.pattern_count = (size_t)args->operand_count;
+	return 0;
+}
+
+static int prune_check(const struct prune *prune)
+{
+	const struct ul_collect *collect = &prune->collect;
+
+	if (collect->out_path && !collect->dry_run)
+		return ul_cli_usage(&ul_cmd_prune, "-o goes with -n");
+	if (collect->plan_path &&
+	    (prune->rule.pattern_count || prune->rule.filter_count ||
+	     prune->rule.all || prune->rule.untagged))
+		return ul_cli_usage(&ul_cmd_prune,
+				    "--plan says what to remove; no rules "
+				    "beside it");
+	if (prune->rule.all && prune->rule.pattern_count)
+		return ul_cli_usage(&ul_cmd_prune,
+				    "-a goes without names or patterns");
+	return 0;
+}
+
+static int prune_run(struct ul_cli *cli, int argc, char **argv)
+{
+	ul_cleanup(prune_release) struct prune prune = {
+		.collect = { .command = "prune" },
+	};
+	struct ul_args args;
+	int option, status = 0;
+
+	prune.collect.rule = &prune.rule;
+	ul_args_init(&args, &ul_cmd_prune, argc, argv);
+	while (!status && (option = ul_args_next(cli, &args)) >= 0)
+		status = prune_option(cli, &prune, option, args.value);
+	if (!status && option == -2)
+		return UL_EXIT_USAGE;
+	if (!status)
+		status = prune_patterns(&prune, &args);
+	if (!status)
+		status = prune_check(&prune);
+	return status ? status : ul_cli_collect(cli, &prune.collect);
+}
+
+const struct ul_command ul_cmd_prune = {
+	.name = "prune",
+	.summary = "remove images by rule, and what they alone kept",
+	.synopsis = "[-n] [-y] [-a] [--untagged] [--filter KEY=VALUE]... "
+		    "[NAME|PATTERN ...]",
+	.help = "Without names: dangling images, with -a every image that no "
+		"container uses. NAME\nis an image's name or a digest, PATTERN "
+		"a glob such as 'team/*:dev-*'. Pinned\nimages and those in "
+		"use stay, and are listed. Then `ullage gc` runs in the same\n"
+		"step. -n prints the plan, -o FILE saves it, --plan FILE "
+		"carries out exactly that\nplan, or refuses with what "
+		"changed.\n\n"
+		"Filters, all of which have to hold (of several references "
+		"one):\n"
+		"  until=TIME|DURATION   created before then, or longer ago\n"
+		"  unused-for=DURATION   last used longer ago\n"
+		"  label=KEY[=VALUE]     has the label; label!= has it not\n"
+		"  reference=PATTERN     its name matches\n\n"
+		"Examples:\n"
+		"  ullage prune -n -a\n"
+		"  ullage prune -y app:1 'team/*:dev-*'\n"
+		"  ullage prune -a --filter unused-for=30d -n -o plan.json\n"
+		"  ullage prune -y --plan plan.json\n",
+	.options = prune_options,
+	.run = prune_run,
+};

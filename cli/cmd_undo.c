@@ -1,0 +1,66 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/json_out.h"
+#include "gc/run.h"
+#include "store/embedded/store.h"
+
+static const struct ul_option undo_options[] = { { 0 } };
+
+static int undo_answer(struct ul_cli *cli, long long run)
+{
+	struct ul_embedded *store = ul_cli_store(cli);
+	struct ul_err err = UL_ERR_INIT;
+	size_t count;
+
+	if (!store)
+		return UL_EXIT_FAILED;
+	if (ul_run_undo(&store->base, run, &count, &err))
+		return ul_cli_fail(&err);
+	if (cli->json)
+		return ul_json_print(json_pack("{s:i, s:I, s:I}", "version", 1,
+					       "run", (json_int_t)run,
+					       "restored", (json_int_t)count))
+			   ? UL_EXIT_DONE
+			   : UL_EXIT_FAILED;
+	printf("Run %lld undone: %zu thing%s put back.\n", run, count,
+	       count == 1 ? "" : "s");
+	return UL_EXIT_DONE;
+}
+
+static int undo_run(struct ul_cli *cli, int argc, char **argv)
+{
+	struct ul_args args;
+	long long run;
+	char *end;
+	int option;
+
+	ul_args_init(&args, &ul_cmd_undo, argc, argv);
+	while ((option = ul_args_next(cli, &args)) >= 0)
+		continue;
+	if (option == -2)
+		return UL_EXIT_USAGE;
+	if (args.operand_count != 1)
+		return ul_cli_usage(&ul_cmd_undo, "it takes one run's number");
+	run = strtoll(args.operands[0], &end, 10);
+	if (run <= 0 || *end)
+		return ul_cli_usage(&ul_cmd_undo, "\"%s\" is no run's number",
+				    args.operands[0]);
+	return undo_answer(cli, run);
+}
+
+const struct ul_command ul_cmd_undo = {
+	.name = "undo",
+	.summary = "put back what a run removed, while the trash holds it",
+	.synopsis = "RUN",
+	.help = "Names, blobs and unpacked layers of that run come back as "
+		"they were. A name that\nstands for something else by now "
+		"stays as it is.\n\n"
+		"Examples:\n"
+		"  ullage history\n"
+		"  ullage undo 12\n",
+	.options = undo_options,
+	.run = undo_run,
+};

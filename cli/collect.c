@@ -1,0 +1,258 @@
+#include "cli/collect.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/json_out.h"
+#include "cli/plan_file.h"
+#include "cli/reports.h"
+#include "cli/table.h"
+#include "gc/run.h"
+#include "store/embedded/store.h"
+
+/* An hour: longer than any pull leaves its blobs without a name. */
+enum { DEFAULT_GRACE_S = 3600 };
+
+enum { NAMES_SHOWN = 12 };
+
+struct collecting {
+	struct ul_cli *cli;
+	const struct ul_collect *collect;
+	struct ul_plan saved; /* of --plan */
+	struct ul_plan_request request;
+};
+
+/* The special result of confirm(): the person said no, or could not. */
+enum { CONFIRM_NO = 1, CONFIRM_NO_TERMINAL = 2 };
+
+static void print_removed(const struct ul_plan *plan)
+{
+	size_t i;
+
+	if (!plan->remove.len)
+		return;
+	printf("To be removed:\n");
+	for (i = 0; i < plan->remove.len && i < NAMES_SHOWN; i++)
+		printf("  %s  (%s)\n", plan->remove.items[i].key,
+		       plan->remove.items[i].reason);
+	if (i < plan->remove.len)
+		printf("  ... and %zu more\n", plan->remove.len - i);
+}
+
+static void print_kinds(const struct ul_plan *plan)
+{
+	static const struct ul_column columns[] = {
+		{ "WHAT", false, false },
+		{ "OBJECTS", true, false },
+		{ "ON DISK", true, false },
+	};
+	ul_cleanup(ul_table_release) struct ul_table table;
+	int kind;
+
+	ul_table_init(&table, columns, ul_array_len(columns));
+	for (kind = 0; kind < UL_KIND_COUNT; kind++) {
+		uint64_t bytes = 0;
+		char text[UL_HUMAN_MAX];
+		size_t i, count = 0;
+
+		for (i = 0; i < plan->collect.len; i++) {
+			if (plan->collect.items[i].kind != kind)
+				continue;
+			bytes += plan->collect.items[i].allocated_bytes;
+			count++;
+		}
+		if (!count)
+			continue;
+		ul_table_addf(&table, "%s%s", ul_kind_name(kind),
+			      count == 1 ? "" : "s");
+		ul_table_addf(&table, "%zu", count);
+		ul_table_add(&table, ul_human_bytes(bytes, text));
+	}
+	if (table.cell_count)
+		ul_table_print(&table, stdout);
+}
+
+static void print_declined(const struct ul_plan *plan)
+{
+	size_t i;
+
+	if (!plan->declined.len)
+		return;
+	printf("Left:\n");
+	for (i = 0; i < plan->declined.len && i < NAMES_SHOWN; i++)
+		printf("  %s %.*s  (%s)\n",
+		       ul_kind_name(plan->declined.items[i].kind),
+		       strncmp(plan->declined.items[i].key, "sha256:", 7) ? 200
+									  : 19,
+		       plan->declined.items[i].key,
+		       plan->declined.items[i].reason);
+	if (i < plan->declined.len)
+		printf("  ... and %zu more\n", plan->declined.len - i);
+}
+
+static void print_plan(const struct ul_plan *plan)
+{
+	char text[UL_HUMAN_MAX], waits[UL_HUMAN_MAX];
+	uint64_t later_bytes = plan->freed_bytes - plan->now_bytes;
+
+	print_removed(plan);
+	if (!plan->remove.len && !plan->collect.len)
+		printf("Nothing to collect.\n");
+	else
+		print_kinds(plan);
+	print_declined(plan);
+	if (!plan->collect.len)
+		return;
+	printf("Gives back %s (%" PRIu64 " bytes)",
+	       ul_human_bytes(plan->freed_bytes, text), plan->freed_bytes);
+	if (later_bytes)
+		printf(", %s of it after the trash's grace period",
+		       ul_human_bytes(later_bytes, waits));
+	printf(".\n");
+}
+
+static int collect_confirm(void *arg, const struct ul_plan *plan)
+{
+	struct collecting *collecting = arg;
+	char text[UL_HUMAN_MAX];
+	int answer;
+
+	if (collecting->collect->yes || !collecting->collect->rule ||
+	    (!plan->remove.len && !plan->collect.len))
+		return 0;
+	if (!collecting->cli->json)
+		print_plan(plan);
+	fflush(stdout);
+	answer = ul_cli_ask("Remove %zu name%s and give back %s?",
+			    plan->remove.len, plan->remove.len == 1 ? "" : "s",
+			    ul_human_bytes(plan->freed_bytes, text));
+	if (answer > 0)
+		return 0;
+	return answer < 0 ? CONFIRM_NO_TERMINAL : CONFIRM_NO;
+}
+
+static void print_run(const struct ul_run *run)
+{
+	char freed[UL_HUMAN_MAX], trashed[UL_HUMAN_MAX];
+
+	if (!run->run) {
+		printf("Nothing to collect.\n");
+		print_declined(&run->plan);
+		return;
+	}
+	printf("Run %" PRId64 ": removed %" PRIu64 " name%s, gave back %s "
+	       "(%" PRIu64 " bytes)",
+	       run->run, run->removed, run->removed == 1 ? "" : "s",
+	       ul_human_bytes(run->freed_bytes, freed), run->freed_bytes);
+	if (run->trashed_bytes)
+		printf(",\nmoved %s to the trash; `ullage undo %" PRId64
+		       "` brings it back, `ullage gc --now`\ngives it back",
+		       ul_human_bytes(run->trashed_bytes, trashed), run->run);
+	printf(".\n");
+	print_declined(&run->plan);
+}
+
+static int collect_dry(struct collecting *collecting)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
+	const struct ul_collect *collect = collecting->collect;
+	struct ul_err err = UL_ERR_INIT;
+	int rc = ul_report_scan(collecting->cli, false, &view);
+
+	if (rc)
+		return rc;
+	if (view.refusal) {
+		ul_cli_notes(collecting->cli, &view);
+		return UL_EXIT_FAILED;
+	}
+	if (ul_plan_build(&view, &collecting->request, &plan, &err) ||
+	    (collect->out_path &&
+	     ul_plan_file_write(collect->out_path, &view, &plan, &err)))
+		return ul_cli_fail(&err);
+	if (collecting->cli->json) {
+		if (!ul_json_print(ul_json_plan(&view, &plan)))
+			return UL_EXIT_FAILED;
+	} else if (!collect->out_path || strcmp(collect->out_path, "-")) {
+		print_plan(&plan);
+	}
+	if (view.waiting)
+		ul_cli_say(collecting->cli, "%s", view.waiting);
+	return view.waiting ? UL_EXIT_LEFT : UL_EXIT_DONE;
+}
+
+static int collect_status(const struct collecting *collecting,
+			  const struct ul_run *run)
+{
+	if (run->view.waiting)
+		ul_cli_say(collecting->cli, "%s", run->view.waiting);
+	return run->is_left ? UL_EXIT_LEFT : UL_EXIT_DONE;
+}
+
+static int collect_run(struct collecting *collecting)
+{
+	struct ul_embedded *store = ul_cli_store(collecting->cli);
+	ul_cleanup(ul_run_release) struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_progress progress;
+	struct ul_run_request request = {
+		.command = collecting->collect->command,
+		.plan = collecting->request,
+		.now_unix_s = ul_clock_unix_s(),
+		.confirm = collect_confirm,
+		.arg = collecting,
+		.progress = ul_progress_walk,
+		.progress_arg = &progress,
+	};
+	int rc;
+
+	if (!store)
+		return UL_EXIT_FAILED;
+	ul_progress_start(&progress, collecting->cli, "measuring", 0);
+	rc = ul_run_execute(&store->base, &request, &run, &err);
+	ul_progress_end(&progress);
+	if (rc == CONFIRM_NO)
+		return UL_EXIT_DONE;
+	if (rc == CONFIRM_NO_TERMINAL)
+		return UL_EXIT_USAGE;
+	if (rc)
+		return ul_cli_fail(&err);
+	if (collecting->cli->json) {
+		if (!ul_json_print(ul_json_run(&run)))
+			return UL_EXIT_FAILED;
+	} else {
+		print_run(&run);
+	}
+	return collect_status(collecting, &run);
+}
+
+int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
+{
+	struct collecting collecting = {
+		.cli = cli,
+		.collect = collect,
+		.saved = UL_PLAN_INIT,
+		.request = {
+			.rule = collect->rule,
+			.grace_s = cli->grace_s >= 0 ? cli->grace_s :
+						       DEFAULT_GRACE_S,
+			.now = cli->now,
+		},
+	};
+	struct ul_err err = UL_ERR_INIT;
+	int status;
+
+	if (collect->plan_path) {
+		if (ul_plan_file_read(collect->plan_path, &collecting.saved,
+				      &err))
+			return ul_cli_fail(&err);
+		collecting.request.saved = &collecting.saved;
+	}
+	status = collect->dry_run ? collect_dry(&collecting)
+				  : collect_run(&collecting);
+	ul_plan_release(&collecting.saved);
+	return status;
+}
