@@ -34,9 +34,9 @@ bool ul_buf_add(struct ul_buf *buf, const void *data, size_t len);
 bool ul_buf_add_str(struct ul_buf *buf, const char *s);
 bool ul_buf_add_char(struct ul_buf *buf, char c);
 bool ul_buf_printf(struct ul_buf *buf, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 bool ul_buf_vprintf(struct ul_buf *buf, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
+    __attribute__((format(printf, 2, 0)));
 
 /* The text, "" while empty. Borrowed until the next change. */
 const char *ul_buf_str(const struct ul_buf *buf);

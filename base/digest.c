@@ -78,8 +78,7 @@ bool ul_digest_parse(const char *text, struct ul_digest *ret)
 	if (!colon)
 		return false;
 	return ul_digest_parse_hex(
-		ul_digest_alg_parse(text, (size_t)(colon - text)), colon + 1,
-		ret);
+	    ul_digest_alg_parse(text, (size_t)(colon - text)), colon + 1, ret);
 }
 
 void ul_digest_format_hex(const struct ul_digest *digest,

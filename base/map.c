@@ -82,8 +82,8 @@ uint32_t *ul_map_put(struct ul_map *map, const void *key, size_t len,
 	*ret_added = !*slot;
 	if (*slot)
 		return &map->entries[*slot - 1].value;
-	entries = ul_grow(map->entries, &map->cap, map->len + 1,
-			  sizeof *entries);
+	entries =
+	    ul_grow(map->entries, &map->cap, map->len + 1, sizeof *entries);
 	if (!entries)
 		return NULL;
 	map->entries = entries;

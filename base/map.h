@@ -23,7 +23,7 @@ struct ul_map {
 	struct ul_map_entry *entries; /* owned; in order of insertion */
 	size_t len;
 	size_t cap;
-	uint32_t *slots; /* owned; entry index + 1, 0 is free */
+	uint32_t *slots;   /* owned; entry index + 1, 0 is free */
 	size_t slot_count; /* power of two, or 0 */
 };
 #define UL_MAP_INIT ((struct ul_map){ .entries = NULL })

@@ -4,7 +4,7 @@
 
 static const struct ul_option gc_options[] = {
 	{ 'n', "dry-run", NULL, "print the plan, change nothing" },
-	{ 'o', NULL, "FILE", "with -n: save the plan" },
+	{ 'o', "output", "FILE", "with -n: save the plan" },
 	{ 0, "plan", "FILE", "carry out exactly this saved plan, or refuse" },
 	{ 0 },
 };

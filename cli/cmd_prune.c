@@ -16,7 +16,7 @@ static const struct ul_option prune_options[] = {
 	{ 0, "filter", "KEY=VALUE",
 	  "until=, unused-for=, label=, label!=, reference=" },
 	{ 0, "plan", "FILE", "carry out exactly this saved plan, or refuse" },
-	{ 'o', NULL, "FILE", "with -n: save the plan" },
+	{ 'o', "output", "FILE", "with -n: save the plan" },
 	{ 0 },
 };
 

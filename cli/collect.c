@@ -108,8 +108,10 @@ static void print_plan(const struct ul_plan *plan)
 		return;
 	printf("Gives back %s (%" PRIu64 " bytes)",
 	       ul_human_bytes(plan->freed_bytes, text), plan->freed_bytes);
-	if (later_bytes)
-		printf(", %s of it after the trash's grace period",
+	if (later_bytes == plan->freed_bytes)
+		printf(", once the trash's grace period is over");
+	else if (later_bytes)
+		printf(", %s of it once the trash's grace period is over",
 		       ul_human_bytes(later_bytes, waits));
 	printf(".\n");
 }

@@ -97,12 +97,13 @@ static void add_bytes(struct ul_table *table, uint64_t bytes)
 	ul_table_add(table, ul_human_bytes(bytes, text));
 }
 
-static void add_marks(struct ul_table *table, const struct ul_image_row *row)
+static void add_name(struct ul_table *table, const struct ul_view_image *image,
+		     const char *name)
 {
-	const struct ul_view_image *image = row->image;
-
-	ul_table_addf(table, "%s%s", image->is_pinned ? "pinned" : "",
-		      image->is_dangling ? "dangling" : "");
+	if (strcmp(name, image->digest))
+		ul_table_add(table, name);
+	else
+		ul_table_addf(table, "%.19s", name);
 }
 
 static void add_image(struct ul_table *table, const struct ul_view *view,
@@ -111,38 +112,45 @@ static void add_image(struct ul_table *table, const struct ul_view *view,
 	const struct ul_view_image *image = row->image;
 	char when[UL_HUMAN_MAX];
 	size_t i;
+	int column;
 
-	ul_table_add(table,
-		     image->is_nameless ? "<none>" : row_name(view, image));
-	ul_table_addf(table, "%.12s", image->digest + 7);
+	add_name(table, image, row_name(view, image));
 	add_bytes(table, row->packed_bytes);
 	add_bytes(table, row->unpacked_bytes);
 	add_bytes(table, row->shared_bytes);
 	add_bytes(table, row->unique_bytes);
-	ul_table_addf(table, "%u", image->containers);
+	ul_table_addf(table, "%u%s", image->containers,
+		      image->is_pinned ? "*" : "");
 	ul_table_add(
 	    table, ul_human_when(image->used_unix_s, view->as_of_unix_s, when));
-	add_marks(table, row);
 	/* Further names of the same digest: the bytes are told once. */
 	for (i = 1; i < image->name_count; i++) {
-		int column;
-
-		ul_table_add(table, view->record.objects[image->names[i]].key);
-		ul_table_addf(table, "%.12s", image->digest + 7);
-		for (column = 2; column < 9; column++)
-			ul_table_add(table, column < 6 ? "\"" : "");
+		add_name(table, image,
+			 view->record.objects[image->names[i]].key);
+		for (column = 1; column < 7; column++)
+			ul_table_add(table, column < 5 ? "same" : "");
 	}
+}
+
+static bool has_pins(const struct ul_view *view)
+{
+	size_t i;
+
+	for (i = 0; i < view->image_count; i++) {
+		if (view->images[i].is_pinned)
+			return true;
+	}
+	return false;
 }
 
 static bool print_rows(const struct ul_view *view,
 		       const struct ul_image_rows *rows, const uint32_t *order)
 {
 	static const struct ul_column columns[] = {
-		{ "NAME", false, true },   { "DIGEST", false, false },
-		{ "PACKED", true, false }, { "UNPACKED", true, false },
-		{ "SHARED", true, false }, { "UNIQUE", true, false },
-		{ "USES", true, false },   { "LAST USE", false, true },
-		{ "", false, false },
+		{ "NAME", false, true },     { "PACKED", true, false },
+		{ "UNPACKED", true, false }, { "SHARED", true, false },
+		{ "UNIQUE", true, false },   { "USES", true, false },
+		{ "LAST USE", false, true },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	size_t i;
@@ -150,7 +158,9 @@ static bool print_rows(const struct ul_view *view,
 	ul_table_init(&table, columns, ul_array_len(columns));
 	for (i = 0; i < rows->len; i++)
 		add_image(&table, view, &rows->rows[order[i]]);
-	return ul_table_print(&table, stdout);
+	if (!ul_table_print(&table, stdout))
+		return false;
+	return !has_pins(view) || printf("* pinned\n") > 0;
 }
 
 bool ul_images_print(const struct ul_view *view, enum ul_sort sort)

@@ -214,8 +214,10 @@ static bool is_selected(const struct ul_view *view, const struct ul_rule *rule,
 	}
 	if (rule->pattern_count)
 		return false;
+	/* skopeo leaves the old entry, without its name, when a name moves. */
 	if (is_nameless)
-		return rule->untagged || image->is_dangling;
+		return rule->untagged || image->is_dangling ||
+		       (rule->all && image->was_named);
 	return rule->all;
 }
 
@@ -226,7 +228,7 @@ static const char *selected_reason(const struct ul_rule *rule,
 	if (rule->pattern_count)
 		return "named";
 	if (!strcmp(name, image->digest))
-		return image->is_dangling ? "dangling" : "untagged";
+		return image->was_named ? "dangling" : "untagged";
 	return "unused";
 }
 

@@ -49,8 +49,9 @@ struct ul_view_image {
 	uint32_t group;  /* node over all names */
 	uint32_t *names; /* objects of kind image, in order of the index */
 	size_t name_count;
-	bool is_nameless;                   /* the only entries have no name */
-	bool is_dangling;                   /* nameless, and had a name once */
+	bool is_nameless; /* the only entries have no name */
+	bool was_named;   /* this digest has, or had, a name */
+	bool is_dangling; /* nameless, and had a name once */
 	struct ul_view_platform *platforms; /* attestations too */
 	size_t platform_count;
 	uint32_t containers;

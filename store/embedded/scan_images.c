@@ -210,8 +210,8 @@ static int images_list(struct images *images)
 	for (i = 0; i < view->image_count; i++) {
 		struct ul_view_image *image = &view->images[i];
 
-		image->is_dangling = image->is_nameless &&
-				     ul_record_was_named(record, image->digest);
+		image->was_named = ul_record_was_named(record, image->digest);
+		image->is_dangling = image->is_nameless && image->was_named;
 		if (ul_record_is_pinned(record, image->digest))
 			image->is_pinned = true;
 	}
