@@ -35,6 +35,17 @@ static void measure_release(struct measure *measure)
 	free(measure->tree_files);
 }
 
+/* The record of a folder: of its key, and unpacked or not as the folder is. */
+static const struct ul_snapshot *item_snapshot(const struct ul_scan *scan,
+					       const struct ul_item *item)
+{
+	const struct ul_snapshot *snapshot =
+	    ul_snapshots_find(&scan->snapshots, item->key);
+
+	return snapshot && snapshot->is_unpacked == item->is_unpacked ? snapshot
+								      : NULL;
+}
+
 /* The object that an item is measured for; NONE without memory. */
 static uint32_t item_object(struct ul_scan *scan, uint32_t i)
 {
@@ -44,7 +55,7 @@ static uint32_t item_object(struct ul_scan *scan, uint32_t i)
 	case UL_ITEM_BLOB:
 		return scan_object(scan, UL_KIND_BLOB, item->key);
 	case UL_ITEM_SNAPSHOT:
-		if (ul_snapshots_find(&scan->snapshots, item->key))
+		if (item_snapshot(scan, item))
 			return scan_object(scan, UL_KIND_SNAPSHOT, item->key);
 		return scan_object(scan, UL_KIND_FILE, item->path);
 	case UL_ITEM_INGEST:
@@ -64,7 +75,7 @@ static bool is_immutable(const struct ul_scan *scan, const struct ul_item *item)
 		return true;
 	if (item->kind != UL_ITEM_SNAPSHOT)
 		return false;
-	snapshot = ul_snapshots_find(&scan->snapshots, item->key);
+	snapshot = item_snapshot(scan, item);
 	return snapshot && snapshot->kind == UL_SNAPSHOT_COMMITTED;
 }
 
