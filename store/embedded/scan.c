@@ -103,17 +103,11 @@ static int name_seen(struct ul_scan *scan, size_t entry, const char *name,
 static int entry_describe(struct ul_scan *scan, uint32_t blob,
 			  const struct ul_descriptor *descriptor)
 {
-	struct ul_object *object = &scan->record->objects[blob];
-
 	scan->objects[blob].is_entry = true;
 	scan->objects[blob].is_expected = true;
-	if (descriptor->media_type &&
-	    strcmp(object->media_type, descriptor->media_type)) {
-		object->media_type =
-		    ul_record_text(scan->record, descriptor->media_type);
-		object->is_dirty = true;
-	}
-	return object->media_type ? 0 : ul_err_nomem(scan->err);
+	return scan_set_media_type(scan, blob, descriptor->media_type)
+		   ? 0
+		   : ul_err_nomem(scan->err);
 }
 
 /* An image object with a reference to each digest that bears its name. */

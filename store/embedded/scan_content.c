@@ -5,8 +5,10 @@
  * has said what to expect, then over whatever else lies there, because a
  * manifest that nothing lists may still name a subject (a referrer).
  */
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -69,6 +71,21 @@ static bool object_set_text(struct ul_scan *scan, uint32_t object,
 	return true;
 }
 
+/* What was no document while nobody said what it is may be one after all. */
+bool scan_set_media_type(struct ul_scan *scan, uint32_t at,
+			 const char *media_type)
+{
+	struct ul_object *object = &scan->record->objects[at];
+
+	if (!media_type || !strcmp(object->media_type, media_type))
+		return true;
+	if (object->content == UL_CONTENT_OPAQUE) {
+		object->content = UL_CONTENT_UNKNOWN;
+		scan->objects[at].is_queued = false;
+	}
+	return object_set_text(scan, at, &object->media_type, media_type);
+}
+
 /* What a descriptor says of its target. Lengths of files win over it. */
 static bool object_describe(struct ul_scan *scan, uint32_t at,
 			    const struct ul_descriptor *descriptor)
@@ -98,8 +115,7 @@ static bool object_describe(struct ul_scan *scan, uint32_t at,
 			     ul_descriptor_annotation(
 				 descriptor, UL_ANNOTATION_UNCOMPRESSED)))
 		return false;
-	return object_set_text(scan, at, &object->media_type,
-			       descriptor->media_type) &&
+	return scan_set_media_type(scan, at, descriptor->media_type) &&
 	       object_set_text(scan, at, &object->artifact_type,
 			       descriptor->artifact_type);
 }
@@ -283,15 +299,16 @@ static bool is_opaque_by_type(enum ul_media media)
 static bool looks_like_json(struct ul_scan *scan, uint32_t at)
 {
 	const struct ul_object *object = &scan->record->objects[at];
-	ul_cleanup(ul_buf_release) struct ul_buf head = UL_BUF_INIT;
-	struct ul_err ignored = UL_ERR_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	char first;
 
 	if (strncmp(object->key, "sha256:", 7))
 		return false;
-	/* Longer than the limit is no error here: the head is in the buffer. */
-	(void)ul_file_read(scan->store->blobs_fd, object->key + 7, 16, &head,
-			   &ignored);
-	return head.len && strchr("{ \t\r\n", head.data[0]);
+	fd = openat(scan->store->blobs_fd, object->key + 7,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && read(fd, &first, 1) == 1 &&
+	       (first == '{' || first == ' ' || first == '\t' ||
+		first == '\r' || first == '\n');
 }
 
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)

@@ -53,6 +53,13 @@ uint32_t scan_object(struct ul_scan *scan, enum ul_kind kind, const char *key);
 /* Read what blobs refer to, as far as not recorded yet. */
 int scan_content(struct ul_scan *scan);
 
+/*
+ * A descriptor says what a blob is (NULL: it does not). What was not read for
+ * want of that is read by this scan. False without memory.
+ */
+bool scan_set_media_type(struct ul_scan *scan, uint32_t at,
+			 const char *media_type);
+
 /* Measure every file; view->files, and the record's measures. */
 int scan_measure(struct ul_scan *scan);
 
