@@ -58,22 +58,38 @@ static int act_scan(struct act *act, struct ul_view *ret_view)
 	return act->store->ops->scan(act->store, &options, ret_view, act->err);
 }
 
-static int act_scan_first(struct act *act)
+/*
+ * Scan until nothing in the trash is wanted: what a manifest refers to shows
+ * once the manifest itself is back.
+ */
+static int act_scan_restored(struct act *act, struct ul_view *ret_view)
 {
 	size_t restored;
-	int rc = act_scan(act, &act->run->view);
+	int rc;
+
+	for (;;) {
+		restored = 0;
+		rc = act_scan(act, ret_view);
+		if (!rc && ret_view->refusal)
+			return 0;
+		if (!rc)
+			rc = act->store->ops->restore(act->store, ret_view,
+						      &restored, act->err);
+		if (rc || !restored)
+			return rc;
+		ul_view_release(ret_view);
+	}
+}
+
+static int act_scan_first(struct act *act)
+{
+	int rc = act_scan_restored(act, &act->run->view);
 
 	if (!rc && act->run->view.refusal)
 		return ul_err_set(act->err, UL_E_REFUSED,
 				  "nothing was collected: %s",
 				  act->run->view.refusal);
-	if (!rc)
-		rc = act->store->ops->restore(act->store, &act->run->view,
-					      &restored, act->err);
-	if (rc || !restored)
-		return rc;
-	ul_view_release(&act->run->view);
-	return act_scan(act, &act->run->view);
+	return rc;
 }
 
 static int act_plan(struct act *act)
@@ -194,13 +210,11 @@ static int act_empty(struct act *act)
 	ul_cleanup(ul_freep) size_t *positions = NULL;
 	const struct ul_plan_request *plan = &act->request->plan;
 	struct ul_swept emptied = { 0 };
-	size_t i, count = 0, restored;
-	int rc = act_scan(act, &view);
+	size_t i, count = 0;
+	int rc = act_scan_restored(act, &view);
 
-	if (!rc)
-		rc = act->store->ops->restore(act->store, &view, &restored,
-					      act->err);
-	if (rc)
+	/* Damaged meanwhile: what is needed is unknown, so nothing goes. */
+	if (rc || view.refusal)
 		return rc;
 	positions = ul_malloc(view.trash_count * sizeof *positions);
 	if (!positions)
