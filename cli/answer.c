@@ -1,9 +1,9 @@
 #include "cli/answer.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/text.h"
@@ -51,13 +51,13 @@ json_t *ul_json_string(const char *text)
 
 int ul_cli_print_json(const json_t *answer, struct ul_err *err)
 {
-	ul_cleanup(ul_freep) char *text = NULL;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 
-	if (answer)
-		text = json_dumps(answer, JSON_COMPACT);
-	if (!text)
+	if (!answer)
 		return ul_err_nomem(err);
-	puts(text);
+	if (ul_json_dump(answer, &text, err))
+		return err->code;
+	puts(ul_buf_str(&text));
 	return 0;
 }
 

@@ -113,24 +113,28 @@ json_t *ul_loss_json(const struct ul_loss *loss)
 			 (json_int_t)loss->allocated_bytes);
 }
 
+/* What a manifest refers to shows once the manifest itself is back. */
 int ul_change_restore(struct ul_cli *cli, struct ul_view *ret_view,
 		      struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	struct ul_store *store = &cli->store->base;
-	size_t count = 0;
-	int rc = ul_cli_scan(cli, false, &view, err);
+	size_t count, total = 0;
+	int rc;
 
-	if (!rc)
-		rc = store->ops->restore(store, &view, &count, err);
-	if (!rc && count) {
-		ul_cli_say(cli, "%zu thing%s taken out of the trash", count,
-			   count == 1 ? "" : "s");
+	do {
+		count = 0;
 		ul_view_release(&view);
 		rc = ul_cli_scan(cli, false, &view, err);
-	}
+		if (!rc)
+			rc = store->ops->restore(store, &view, &count, err);
+		total += count;
+	} while (!rc && count);
 	if (rc)
 		return rc;
+	if (total)
+		ul_cli_say(cli, "%zu thing%s taken out of the trash", total,
+			   total == 1 ? "" : "s");
 	*ret_view = view;
 	view = UL_VIEW_INIT;
 	return 0;

@@ -31,8 +31,8 @@ void ul_loss_print(const struct ul_loss *loss);
 json_t *ul_loss_json(const struct ul_loss *loss);
 
 /*
- * Under the lock: scan, put back from the trash what is reachable again, and
- * scan once more where that was something. What was put back is said.
+ * Under the lock: scan and put back from the trash what is reachable again,
+ * until nothing is left that is. What was put back is said.
  * Owner:   *ret_view is overwritten, released by ul_view_release().
  * Returns: as ul_store_ops.scan and restore.
  */

@@ -7,6 +7,7 @@
 #include "cli/resolve.h"
 #include "store/db/stmt.h"
 #include "store/embedded/store.h"
+#include "store/oci/reference.h"
 #include "store/view.h"
 
 /* What a pin stands for is the name, whatever digest it has later. */
@@ -44,6 +45,7 @@ static int pin_all(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	ul_cleanup(ul_json_freep) json_t *answer = NULL;
+	char shorter[UL_NAME_MAX_BYTES];
 	const char *name;
 	int i, rc = ul_cli_scan(cli, false, &view, err);
 
@@ -55,8 +57,9 @@ static int pin_all(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 		pin_find(&view, texts[i], &name, err);
 		rc = pin_set(store, name, err);
 		ul_json_push(&answer, "pinned", ul_json_string(name));
+		ul_reference_familiar(name, shorter);
 		if (!rc && !cli->json)
-			ul_cli_print("pinned %s\n", name);
+			ul_cli_print("pinned %s\n", shorter);
 	}
 	if (!rc && cli->json)
 		rc = ul_cli_print_json(answer, err);

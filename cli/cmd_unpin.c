@@ -63,6 +63,7 @@ static int unpin_all(struct ul_cli *cli, struct ul_embedded *store,
 {
 	ul_cleanup(ul_record_release) struct ul_record record = UL_RECORD_INIT;
 	ul_cleanup(ul_json_freep) json_t *answer = NULL;
+	char shorter[UL_NAME_MAX_BYTES];
 	const char *name;
 	int i, rc = ul_record_load(store->db, "embedded", UL_EMBEDDED_DB_PATH,
 				   &record, err);
@@ -77,8 +78,9 @@ static int unpin_all(struct ul_cli *cli, struct ul_embedded *store,
 		name = unpin_find(&record, texts[i]);
 		rc = unpin_set(store, name, err);
 		ul_json_push(&answer, "unpinned", ul_json_string(name));
+		ul_reference_familiar(name, shorter);
 		if (!rc && !cli->json)
-			ul_cli_print("unpinned %s\n", name);
+			ul_cli_print("unpinned %s\n", shorter);
 	}
 	if (!rc && cli->json)
 		rc = ul_cli_print_json(answer, err);

@@ -108,50 +108,51 @@ static void widths_shrink(const struct ul_table *table, size_t *widths,
 	}
 }
 
-static void print_blanks(size_t count, FILE *out)
-{
-	fprintf(out, "%*s", (int)count, "");
-}
+/* A row under way. Blanks wait until a text follows: none ends a line. */
+struct row {
+	FILE *out;
+	size_t column;
+	size_t blanks;
+};
 
-static void print_cell(const struct ul_table *table, size_t column, char *text,
-		       const size_t *widths, FILE *out)
+static void row_cell(struct row *row, const struct ul_table *table, char *text,
+		     const size_t *widths)
 {
-	bool is_last = column + 1 == table->column_count;
+	const struct ul_column *column = &table->columns[row->column];
 	size_t width;
 
-	ul_text_cut(text, widths[column]);
+	ul_text_cut(text, widths[row->column]);
 	width = ul_text_width(text);
-	if (table->columns[column].is_right)
-		print_blanks(widths[column] - width, out);
-	fputs(text, out);
-	/* Nothing but a line's end follows the last. */
-	if (!is_last && !table->columns[column].is_right)
-		print_blanks(widths[column] - width, out);
-	if (is_last)
-		fputc('\n', out);
-	else
-		print_blanks(GAP, out);
+	if (column->is_right)
+		row->blanks += widths[row->column] - width;
+	if (*text) {
+		fprintf(row->out, "%*s%s", (int)row->blanks, "", text);
+		row->blanks = 0;
+	}
+	row->blanks += GAP;
+	if (!column->is_right)
+		row->blanks += widths[row->column] - width;
+	if (++row->column < table->column_count)
+		return;
+	fputc('\n', row->out);
+	row->column = row->blanks = 0;
 }
 
 static bool print_rows(const struct ul_table *table, const size_t *widths,
 		       FILE *out)
 {
-	size_t i;
+	struct row row = { .out = out };
+	size_t i, count = table->column_count + table->cell_count;
 
-	for (i = 0; i < table->column_count; i++) {
-		ul_cleanup(ul_freep) char *heading =
-		    ul_strdup(table->columns[i].heading);
-
-		if (!heading)
-			return false;
-		print_cell(table, i, heading, widths, out);
-	}
-	for (i = 0; i < table->cell_count; i++) {
-		ul_cleanup(ul_freep) char *text = ul_strdup(table->cells[i]);
+	for (i = 0; i < count; i++) {
+		bool is_heading = i < table->column_count;
+		ul_cleanup(ul_freep) char *text = ul_strdup(
+		    is_heading ? table->columns[i].heading
+			       : table->cells[i - table->column_count]);
 
 		if (!text)
 			return false;
-		print_cell(table, i % table->column_count, text, widths, out);
+		row_cell(&row, table, text, widths);
 	}
 	return !ferror(out);
 }
