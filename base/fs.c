@@ -97,7 +97,7 @@ static int names_cmp(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool names_add(struct ul_names *names, const char *name)
+bool ul_names_add(struct ul_names *names, const char *name)
 {
 	char **grown =
 	    ul_grow(names->names, &names->cap, names->len + 1, sizeof *grown);
@@ -132,7 +132,7 @@ int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err)
 	while (errno = 0, (entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (!names_add(&names, entry->d_name))
+		if (!ul_names_add(&names, entry->d_name))
 			return ul_err_nomem(err);
 	}
 	if (errno)

@@ -49,6 +49,9 @@ struct ul_names {
 int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err);
 void ul_names_release(struct ul_names *names);
 
+/* Append a copy, in no order. False without memory. */
+bool ul_names_add(struct ul_names *names, const char *name);
+
 /*
  * Append a whole regular file to buf, max_bytes at most. On failure buf holds
  * what it held.

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "gc/history.h"
 #include "store/backend.h"
@@ -34,7 +35,8 @@ struct act {
 	struct ul_store *store;
 	const struct ul_run_request *request;
 	struct ul_run *run;
-	struct ul_view later; /* after the roots went */
+	struct ul_view later;    /* after the roots went */
+	struct ul_names entries; /* of the index, that went; for undo */
 	struct ul_swept swept;
 	uint64_t overhead_before_bytes;
 	struct ul_err *err;
@@ -119,8 +121,9 @@ static int act_roots(struct act *act)
 		return ul_err_nomem(act->err);
 	for (i = 0; i < remove->len; i++)
 		objects[i] = remove->items[i].object;
-	rc = act->store->ops->remove_roots(act->store, &act->run->view, objects,
-					   remove->len, act->err);
+	rc =
+	    act->store->ops->remove_roots(act->store, &act->run->view, objects,
+					  remove->len, &act->entries, act->err);
 	if (!rc)
 		act->run->removed = remove->len;
 	return rc;
@@ -156,41 +159,25 @@ static int sweep_list(struct act *act, const struct ul_mark *mark,
 	return 0;
 }
 
-static const char **entries_list(struct act *act)
-{
-	const struct ul_plan_items *remove = &act->run->plan.remove;
-	const char **entries = ul_calloc(remove->len, sizeof *entries);
-	size_t i;
-
-	for (i = 0; entries && i < remove->len; i++) {
-		const struct ul_name *name = ul_record_find_name(
-		    &act->run->view.record, "", remove->items[i].key);
-
-		entries[i] = name ? name->entry : "";
-	}
-	return entries;
-}
-
 static int act_sweep(struct act *act)
 {
 	size_t most = act->run->plan.collect.len;
 	ul_cleanup(ul_freep) uint32_t *objects =
 	    ul_malloc(most * sizeof *objects);
 	ul_cleanup(ul_freep) uint64_t *bytes = ul_malloc(most * sizeof *bytes);
-	ul_cleanup(ul_freep) const char **entries = entries_list(act);
 	ul_cleanup(ul_mark_release) struct ul_mark mark = UL_MARK_INIT;
 	struct ul_sweep_request request = {
 		.objects = objects,
 		.object_bytes = bytes,
-		.entries = entries,
-		.entry_count = act->run->plan.remove.len,
+		.entries = (const char *const *)act->entries.names,
+		.entry_count = act->entries.len,
 		.run = act->run->run,
 		.now_unix_s = act->request->now_unix_s,
 		.grace_s = act->request->plan.grace_s,
 	};
 	int rc;
 
-	if (!objects || !bytes || !entries)
+	if (!objects || !bytes)
 		return ul_err_nomem(act->err);
 	rc = ul_mark_init(&mark, &act->later.graph, act->err);
 	if (rc)
@@ -334,6 +321,7 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 		.request = request,
 		.run = &run,
 		.later = UL_VIEW_INIT,
+		.entries = UL_NAMES_INIT,
 		.err = err,
 	};
 	int rc = store->ops->lock(store, err);
@@ -343,6 +331,7 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 	locked = store;
 	rc = act_all(&act);
 	ul_view_release(&act.later);
+	ul_names_release(&act.entries);
 	if (rc)
 		return rc;
 	*ret_run = run;

@@ -14,6 +14,7 @@
 
 struct ul_db;
 struct ul_err;
+struct ul_names;
 struct ul_view;
 
 struct ul_scan_options {
@@ -75,11 +76,12 @@ struct ul_store_ops {
 	/*
 	 * Remove names (objects of kind image of a view taken under this
 	 * lock). UL_E_CONFLICT, nothing changed, where the index is no longer
-	 * what the view saw.
+	 * what the view saw. *ret_entries (may be NULL) are the entries that
+	 * went, as JSON, for undo; freed with ul_names_release().
 	 */
 	int (*remove_roots)(struct ul_store *store, const struct ul_view *view,
 			    const uint32_t *objects, size_t count,
-			    struct ul_err *err);
+			    struct ul_names *ret_entries, struct ul_err *err);
 
 	/*
 	 * Move to the trash, records first. Upholds I3, I6: what became

@@ -21,6 +21,8 @@ int ul_db_fail(sqlite3 *sqlite, int sqlite_rc, const char *what,
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return ul_err_set(err, UL_E_BUSY, "%s: database is busy", what);
+	case SQLITE_CONSTRAINT:
+		return ul_err_set(err, UL_E_CONFLICT, "%s: %s", what, msg);
 	default:
 		return ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
 	}

@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
@@ -81,6 +83,23 @@ int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 	if (rc || !is_changed)
 		return rc;
 	return ul_embedded_index_write(store, index, hash, err);
+}
+
+int ul_names_check(struct ul_embedded *store, const struct ul_new_name *names,
+		   size_t count, bool replace, struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	size_t i;
+	int rc;
+
+	assert(store->is_locked);
+	rc = ul_embedded_index_read(store, &index, NULL, err);
+	for (i = 0; !rc && i < count; i++) {
+		rc = name_clear(index, &names[i], replace, err);
+		if (rc > 0)
+			rc = 0;
+	}
+	return rc;
 }
 
 int ul_names_used(struct ul_embedded *store, const char *digest,
@@ -213,14 +232,39 @@ static bool is_listed(const struct ul_view *view, const uint32_t *objects,
 	return false;
 }
 
+/* Take the listed entries out of the index; their JSON goes to entries. */
+static int entries_take(struct ul_layout_index *index,
+			const struct ul_view *view, const uint32_t *objects,
+			size_t count, struct ul_names *entries,
+			struct ul_err *err)
+{
+	size_t i = 0;
+
+	while (i < ul_layout_index_count(index)) {
+		ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
+
+		if (!is_listed(view, objects, count,
+			       ul_layout_index_entry(index, i))) {
+			i++;
+			continue;
+		}
+		if (ul_layout_index_entry_dump(index, i, &json, err))
+			return err->code;
+		if (!ul_names_add(entries, ul_buf_str(&json)))
+			return ul_err_nomem(err);
+		ul_layout_index_remove(index, i);
+	}
+	return 0;
+}
+
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
-			     struct ul_err *err)
+			     struct ul_names *ret_entries, struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
 	struct ul_embedded *store = (struct ul_embedded *)base;
 	uint64_t hash;
-	size_t i = 0;
 	int rc;
 
 	assert(store->is_locked);
@@ -231,13 +275,16 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "the index was changed by another program "
 				  "just now; try again");
-	while (i < ul_layout_index_count(index)) {
-		if (is_listed(view, objects, count,
-			      ul_layout_index_entry(index, i)))
-			ul_layout_index_remove(index, i);
-		else
-			i++;
+	rc = entries_take(index, view, objects, count, &entries, err);
+	if (!rc)
+		rc = ul_embedded_release(base, view, objects, count, err);
+	if (!rc)
+		rc = ul_embedded_index_write(store, index, hash, err);
+	if (rc)
+		return rc;
+	if (ret_entries) {
+		*ret_entries = entries;
+		entries = UL_NAMES_INIT;
 	}
-	rc = ul_embedded_release(base, view, objects, count, err);
-	return rc ? rc : ul_embedded_index_write(store, index, hash, err);
+	return 0;
 }

@@ -15,7 +15,7 @@ int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
 			struct ul_err *err);
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
-			     struct ul_err *err);
+			     struct ul_names *ret_entries, struct ul_err *err);
 int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		      const struct ul_sweep_request *request,
 		      struct ul_swept *ret_swept, struct ul_err *err);

@@ -539,24 +539,47 @@ static int scan_clock(struct ul_scan *scan)
 	return view->waiting ? 0 : ul_err_nomem(scan->err);
 }
 
+/* A name that vanished is remembered while its manifest can be brought back. */
+static bool name_can_come_back(const struct ul_scan *scan,
+			       const struct ul_name *name)
+{
+	uint32_t at =
+	    ul_record_find(scan->record, UL_KIND_BLOB, "", "", name->digest);
+	size_t i;
+
+	if (at != UL_OBJECT_NONE && scan->objects[at].item != UL_OBJECT_NONE)
+		return true;
+	for (i = 0; i < scan->view->trash_count; i++) {
+		if (!strcmp(scan->view->trash[i].key, name->digest))
+			return true;
+	}
+	return false;
+}
+
+static bool note_name(struct ul_scan *scan, struct ul_name *name)
+{
+	char when[UL_TIME_TEXT_MAX];
+
+	if (!name->vanished_unix_s)
+		return true;
+	name->is_gone = !name_can_come_back(scan, name);
+	if (name->is_gone || name->is_ours)
+		return true;
+	ul_time_format(name->vanished_unix_s, when);
+	return ul_view_note(scan->view,
+			    "name %s vanished, seen gone at %s; `ullage tag "
+			    "%.19s %s` brings it back",
+			    name->name, when, name->digest, name->name);
+}
+
 static int scan_notes(struct ul_scan *scan)
 {
 	struct ul_view *view = scan->view;
 	size_t i;
 	bool ok = true;
 
-	for (i = 0; ok && i < view->record.name_count; i++) {
-		const struct ul_name *name = &view->record.names[i];
-		char when[UL_TIME_TEXT_MAX];
-
-		if (!name->vanished_unix_s || name->is_ours)
-			continue;
-		ul_time_format(name->vanished_unix_s, when);
-		ok = ul_view_note(view,
-				  "name %s vanished, seen gone at %s; `ullage "
-				  "tag %s %s` brings it back",
-				  name->name, when, name->digest, name->name);
-	}
+	for (i = 0; ok && i < view->record.name_count; i++)
+		ok = note_name(scan, &view->record.names[i]);
 	for (i = 0; ok && i < scan->inventory.len; i++) {
 		if (scan->inventory.items[i].kind == UL_ITEM_UNKNOWN)
 			ok = ul_view_note(view,
@@ -612,10 +635,15 @@ static int scan_identity(struct ul_scan *scan)
 		   : ul_err_nomem(scan->err);
 }
 
+/*
+ * A report does not fail because it cannot be recorded (disk full, database
+ * busy): the next scan finds the same again. Before a change it has to be.
+ */
 static int scan_save(struct ul_scan *scan)
 {
 	struct ul_record *record = scan->record;
 	int64_t now_unix_s = scan->view->as_of_unix_s;
+	int rc;
 
 	if (scan->options->is_as_of || !scan->store->is_writable)
 		return 0;
@@ -624,8 +652,14 @@ static int scan_save(struct ul_scan *scan)
 		record->scanned_unix_s = now_unix_s;
 		record->store_dirty = true;
 	}
-	return ul_record_save(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
-			      record, scan->err);
+	rc = ul_record_save(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
+			    record, scan->err);
+	if (!rc || scan->options->for_change || rc == UL_E_NOMEM ||
+	    rc == UL_E_CONFLICT)
+		return rc;
+	return ul_view_note(scan->view, "%s", scan->err->msg)
+		   ? 0
+		   : ul_err_nomem(scan->err);
 }
 
 static int scan_all(struct ul_scan *scan)
@@ -675,13 +709,13 @@ static int scan_init(struct ul_scan *scan)
 	return rc;
 }
 
-int ul_embedded_scan(struct ul_store *base,
+static int scan_once(struct ul_embedded *store,
 		     const struct ul_scan_options *options,
 		     struct ul_view *ret_view, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	ul_cleanup(scan_release) struct ul_scan scan = {
-		.store = (struct ul_embedded *)base,
+		.store = store,
 		.options = options,
 		.view = &view,
 		.leases = UL_LEASES_INIT,
@@ -694,11 +728,27 @@ int ul_embedded_scan(struct ul_store *base,
 	if (!rc)
 		rc = scan_all(&scan);
 	if (rc)
-		return ul_err_wrap(err, "reading the store %s",
-				   scan.store->path);
+		return rc;
 	*ret_view = view;
 	view = UL_VIEW_INIT;
 	return 0;
+}
+
+/*
+ * Another ullage may have changed the record between our loading and saving
+ * it (reports take no lock); rows that ours refer to are gone then, and the
+ * database refuses. Look again.
+ */
+int ul_embedded_scan(struct ul_store *base,
+		     const struct ul_scan_options *options,
+		     struct ul_view *ret_view, struct ul_err *err)
+{
+	struct ul_embedded *store = (struct ul_embedded *)base;
+	int tries, rc = UL_E_CONFLICT;
+
+	for (tries = 0; rc == UL_E_CONFLICT && tries < 5; tries++)
+		rc = scan_once(store, options, ret_view, err);
+	return rc ? ul_err_wrap(err, "reading the store %s", store->path) : 0;
 }
 
 int ul_embedded_overhead(struct ul_store *base, uint64_t *ret_bytes,

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -474,23 +475,61 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	return 0;
 }
 
+static bool entry_is_there(const struct ul_layout_index *index,
+			   const struct ul_layout_entry *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < ul_layout_index_count(index); i++) {
+		const struct ul_layout_entry *entry =
+		    ul_layout_index_entry(index, i);
+
+		/* A name that stands for something else by now stays so. */
+		if (wanted->name && entry->name &&
+		    !strcmp(wanted->name, entry->name))
+			return true;
+		if (!wanted->name && !entry->name &&
+		    ul_digest_equal(&wanted->descriptor.digest,
+				    &entry->descriptor.digest))
+			return true;
+	}
+	return false;
+}
+
+/* 1: added, 0: it is there, or its name is taken. */
+static int entry_back(struct ul_layout_index *index, const char *json,
+		      struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *one =
+	    ul_layout_index_new();
+	int rc;
+
+	if (!one)
+		return ul_err_nomem(err);
+	rc = ul_layout_index_add_dumped(one, json, strlen(json), err);
+	if (rc || entry_is_there(index, ul_layout_index_entry(one, 0)))
+		return rc;
+	rc = ul_layout_index_add_dumped(index, json, strlen(json), err);
+	return rc ? rc : 1;
+}
+
 static int entries_back(struct ul_embedded *store,
 			const struct ul_trash_record *record, size_t *count,
 			struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	size_t i, added = 0;
 	uint64_t hash;
-	size_t i;
 	int rc = ul_embedded_index_read(store, &index, &hash, err);
 
-	for (i = 0; !rc && i < record->entry_count; i++) {
-		rc = ul_layout_index_add_dumped(
-		    index, record->entries[i], strlen(record->entries[i]), err);
-		++*count;
+	for (i = 0; rc >= 0 && i < record->entry_count; i++) {
+		rc = entry_back(index, record->entries[i], err);
+		added += rc > 0;
 	}
-	if (rc || !record->entry_count)
+	if (rc < 0)
 		return rc;
-	return ul_embedded_index_write(store, index, hash, err);
+	*count += added;
+	return added ? ul_embedded_index_write(store, index, hash, err) : 0;
 }
 
 static int undo_dir(struct back *back, const char *dir,
