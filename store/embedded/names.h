@@ -29,6 +29,13 @@ struct ul_new_name {
 int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 		 size_t count, bool replace, struct ul_err *err);
 
+/*
+ * Whether ul_names_put() would take these names as the index stands now,
+ * under the lock; changes nothing. Returns as that does.
+ */
+int ul_names_check(struct ul_embedded *store, const struct ul_new_name *names,
+		   size_t count, bool replace, struct ul_err *err);
+
 /* Note that an image (by digest) was used now. UL_E_DB. */
 int ul_names_used(struct ul_embedded *store, const char *digest,
 		  struct ul_err *err);
