@@ -128,8 +128,9 @@ static void print_duplicates(const struct ul_view *view, const struct ul_df *df)
 	}
 }
 
-static int print_df(struct ul_cli *cli, struct ul_view *view,
-		    const struct ul_df *df, bool verbose)
+static int print_df(struct ul_cli *cli, const struct ul_view *view,
+		    const struct ul_df *df, const struct ul_image_rows *rows,
+		    bool verbose)
 {
 	char total[UL_HUMAN_MAX], free_text[UL_HUMAN_MAX];
 
@@ -142,7 +143,7 @@ static int print_df(struct ul_cli *cli, struct ul_view *view,
 	print_residual(view, df);
 	if (verbose) {
 		putchar('\n');
-		if (!ul_images_print(view, UL_SORT_UNIQUE))
+		if (!ul_images_print(view, rows, UL_SORT_UNIQUE))
 			return UL_EXIT_FAILED;
 		print_duplicates(view, df);
 	} else if (df->duplicate_layer_bytes) {
@@ -157,13 +158,19 @@ static int print_df(struct ul_cli *cli, struct ul_view *view,
 static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose)
 {
 	ul_cleanup(ul_df_release) struct ul_df df = UL_DF_INIT;
+	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
+	    UL_IMAGE_ROWS_INIT;
 	struct ul_err err = UL_ERR_INIT;
+	int rc;
 
 	if (ul_df_build(view, &df, &err) ||
 	    orphans_reclaimable(cli, view, &df, &err))
 		return ul_cli_fail(&err);
+	rc = ul_report_images(cli, view, &rows);
+	if (rc)
+		return rc;
 	if (!cli->json)
-		return print_df(cli, view, &df, verbose);
+		return print_df(cli, view, &df, &rows, verbose);
 	return ul_json_print(ul_json_df(view, &df)) ? UL_EXIT_DONE
 						    : UL_EXIT_FAILED;
 }

@@ -13,24 +13,38 @@ static const struct ul_option images_options[] = {
 	{ 0 },
 };
 
-static int images_json(const struct ul_view *view, enum ul_sort sort)
+static int images_json(const struct ul_view *view,
+		       const struct ul_image_rows *rows, enum ul_sort sort)
 {
-	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
-	    UL_IMAGE_ROWS_INIT;
-	ul_cleanup(ul_freep) uint32_t *order = NULL;
+	ul_cleanup(ul_freep) uint32_t *order =
+	    ul_malloc(rows->len * sizeof *order);
 	struct ul_err err = UL_ERR_INIT;
 
-	if (ul_image_rows_build(view, &rows, &err))
-		return ul_cli_fail(&err);
-	order = ul_malloc(rows.len * sizeof *order);
 	if (!order) {
 		ul_err_nomem(&err);
 		return ul_cli_fail(&err);
 	}
-	ul_sort_rows(view, &rows, sort, order);
-	return ul_json_print(ul_json_images(view, &rows, order))
+	ul_sort_rows(view, rows, sort, order);
+	return ul_json_print(ul_json_images(view, rows, order))
 		   ? UL_EXIT_DONE
 		   : UL_EXIT_FAILED;
+}
+
+static int images_answer(struct ul_cli *cli, const struct ul_view *view,
+			 enum ul_sort sort)
+{
+	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
+	    UL_IMAGE_ROWS_INIT;
+	int rc = ul_report_images(cli, view, &rows);
+
+	if (rc)
+		return rc;
+	if (cli->json)
+		return images_json(view, &rows, sort);
+	if (!ul_images_print(view, &rows, sort))
+		return UL_EXIT_FAILED;
+	ul_cli_notes(cli, view);
+	return UL_EXIT_DONE;
 }
 
 /* --quiet: names alone, one a line, for scripts and completion. */
@@ -68,16 +82,11 @@ static int images_run(struct ul_cli *cli, int argc, char **argv)
 	rc = ul_report_scan(cli, false, &view);
 	if (rc)
 		return rc;
-	if (cli->json)
-		return images_json(&view, sort);
-	if (cli->quiet) {
+	if (cli->quiet && !cli->json) {
 		images_names(&view);
 		return UL_EXIT_DONE;
 	}
-	if (!ul_images_print(&view, sort))
-		return UL_EXIT_FAILED;
-	ul_cli_notes(cli, &view);
-	return UL_EXIT_DONE;
+	return images_answer(cli, &view, sort);
 }
 
 const struct ul_command ul_cmd_images = {

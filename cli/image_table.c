@@ -163,18 +163,14 @@ static bool print_rows(const struct ul_view *view,
 	return !has_pins(view) || printf("* pinned\n") > 0;
 }
 
-bool ul_images_print(const struct ul_view *view, enum ul_sort sort)
+bool ul_images_print(const struct ul_view *view,
+		     const struct ul_image_rows *rows, enum ul_sort sort)
 {
-	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
-	    UL_IMAGE_ROWS_INIT;
-	ul_cleanup(ul_freep) uint32_t *order = NULL;
-	struct ul_err err = UL_ERR_INIT;
+	ul_cleanup(ul_freep) uint32_t *order =
+	    ul_malloc(rows->len * sizeof *order);
 
-	if (ul_image_rows_build(view, &rows, &err))
-		return ul_cli_fail(&err), false;
-	order = ul_malloc(rows.len * sizeof *order);
 	if (!order)
-		return ul_err_nomem(&err), ul_cli_fail(&err), false;
-	ul_sort_rows(view, &rows, sort, order);
-	return print_rows(view, &rows, order);
+		return false;
+	ul_sort_rows(view, rows, sort, order);
+	return print_rows(view, rows, order);
 }

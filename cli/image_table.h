@@ -29,7 +29,8 @@ enum ul_sort ul_sort_parse(const char *name);
 void ul_sort_rows(const struct ul_view *view, const struct ul_image_rows *rows,
 		  enum ul_sort sort, uint32_t *order);
 
-/* Build and print the table. False, reported, where that fails. */
-bool ul_images_print(const struct ul_view *view, enum ul_sort sort);
+/* Print the table. False where a write fails or memory is out. */
+bool ul_images_print(const struct ul_view *view,
+		     const struct ul_image_rows *rows, enum ul_sort sort);
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/reports.h"
 
+#include "accounting/record.h"
+#include "accounting/report.h"
 #include "cli/cli.h"
 #include "store/embedded/store.h"
 #include "store/view.h"
@@ -24,6 +26,20 @@ int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
 	rc = store->base.ops->scan(&store->base, &options, ret_view, &err);
 	ul_progress_end(&progress);
 	return rc ? ul_cli_fail(&err) : UL_EXIT_DONE;
+}
+
+int ul_report_images(struct ul_cli *cli, const struct ul_view *view,
+		     struct ul_image_rows *ret_rows)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	if (ul_image_rows_build(view, ret_rows, &err))
+		return ul_cli_fail(&err);
+	/* The answer is right though the record of it may fail (disk full). */
+	if (!cli->as_of_unix_s &&
+	    ul_image_rows_record(cli->store->db, view, ret_rows, &err))
+		ul_cli_say(cli, "note: %s", err.msg);
+	return UL_EXIT_DONE;
 }
 
 void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view)

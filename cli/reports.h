@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 struct ul_cli;
+struct ul_image_rows;
 struct ul_view;
 
 /*
@@ -15,6 +16,13 @@ struct ul_view;
  * reported already.
  */
 int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view);
+
+/*
+ * The images' figures, recorded for the public view image_usage unless the
+ * time is not now. Returns an exit status, reported already where it is bad.
+ */
+int ul_report_images(struct ul_cli *cli, const struct ul_view *view,
+		     struct ul_image_rows *ret_rows);
 
 /* Notes, refusal and waiting of a view, as talk. */
 void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view);
