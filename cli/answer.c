@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
 /* A line has a name or two, each UL_NAME_MAX_BYTES at most. */
@@ -61,6 +62,15 @@ int ul_cli_print_json(const json_t *answer, struct ul_err *err)
 	return 0;
 }
 
+int ul_cli_print_table(const struct ul_table *table, struct ul_err *err)
+{
+	if (table->failed)
+		return ul_err_nomem(err);
+	if (!ul_table_print(table, stdout))
+		return ul_err_sys(err, "writing the answer");
+	return 0;
+}
+
 void ul_cli_print(const char *fmt, ...)
 {
 	char text[TEXT_MAX_BYTES], *line, *next;
@@ -78,4 +88,21 @@ void ul_cli_print(const char *fmt, ...)
 		if (next)
 			putchar('\n');
 	}
+}
+
+int ul_cli_print_long(const char *text, struct ul_err *err)
+{
+	size_t len;
+
+	for (; *text; text += len + (text[len] == '\n')) {
+		ul_cleanup(ul_freep) char *line = NULL;
+
+		len = strcspn(text, "\n");
+		line = ul_strndup(text, len);
+		if (!line)
+			return ul_err_nomem(err);
+		ul_text_clean(line);
+		puts(line);
+	}
+	return 0;
 }

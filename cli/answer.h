@@ -26,7 +26,14 @@ json_t *ul_json_string(const char *text);
 /* Print it in one line. UL_E_NOMEM for NULL. */
 int ul_cli_print_json(const json_t *answer, struct ul_err *err);
 
+/* A table on stdout. UL_E_NOMEM, UL_E_IO. */
+struct ul_table;
+int ul_cli_print_table(const struct ul_table *table, struct ul_err *err);
+
 /* printf() to stdout, 4 KiB at most, made harmless to a terminal. */
 void ul_cli_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Lines of any length, each ended by a newline. UL_E_NOMEM. */
+int ul_cli_print_long(const char *text, struct ul_err *err);
 
 #endif

@@ -37,6 +37,9 @@ static const struct ul_command *const commands[] = {
 	&ul_cmd_untag,
 	&ul_cmd_pin,
 	&ul_cmd_unpin,
+	/* Leases and snapshots. */
+	&ul_cmd_lease,
+	&ul_cmd_snapshot,
 	/* In and out. */
 	IMPORT,
 	EXPORT,
