@@ -57,11 +57,11 @@ static const char *load_text(struct load *load, struct ul_stmt *row, int column,
 	return ul_record_text(load->record, text);
 }
 
-static int load_object_row(struct load *load, struct ul_stmt *row,
-			   const struct ul_object *last)
+static int load_object_row(struct load *load, struct ul_stmt *row)
 {
 	struct ul_record *record = load->record;
 	int kind = ul_word_find(ul_kind_words, ul_stmt_text(row, 1));
+	const struct ul_object *last;
 	struct ul_object *object;
 	uint32_t at;
 
@@ -73,6 +73,7 @@ static int load_object_row(struct load *load, struct ul_stmt *row,
 	if (at == UL_OBJECT_NONE)
 		return ul_err_nomem(load->err);
 	object = &record->objects[at];
+	last = at ? object - 1 : NULL;
 	object->row = ul_stmt_i64(row, 0);
 	object->media_type =
 	    load_text(load, row, 5, last ? last->media_type : NULL);
@@ -108,11 +109,7 @@ static int load_objects(struct load *load)
 	if (rc)
 		return rc;
 	while ((rc = ul_stmt_next(row, load->err)) > 0) {
-		size_t count = load->record->object_count;
-
-		rc = load_object_row(load, row,
-				     count ? &load->record->objects[count - 1]
-					   : NULL);
+		rc = load_object_row(load, row);
 		if (rc)
 			return rc;
 	}
