@@ -534,10 +534,10 @@ const char *ul_embedded_mismatch(const struct ul_embedded *store,
 				 int64_t record_generation)
 {
 	if (strcmp(record_uid, store->uid))
-		return "this database does not know this store; "
-		       "`ullage verify --repair` rebuilds its records";
+		return "this database does not know this store: put back the "
+		       "ullage.db that belongs to it";
 	if (record_generation < store->generation)
-		return "the database is older than the store; "
-		       "`ullage verify --repair` rebuilds its records";
+		return "the database is older than the store: put back the "
+		       "newest ullage.db that belongs to it";
 	return NULL;
 }
