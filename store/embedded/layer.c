@@ -4,12 +4,15 @@
 #include <archive_entry.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "store/embedded/inflate.h"
 #include "store/embedded/layer_entry.h"
@@ -223,6 +226,26 @@ static int result_fill(const struct ul_layer_job *job,
 				 err);
 }
 
+/*
+ * Asking with umask() would change it for the whole process meanwhile. Where
+ * it is not known, every mode is set.
+ */
+static mode_t umask_read(void)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	char status[512]; /* it is the second line */
+	const char *line;
+	ssize_t len;
+
+	fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+	if (len < 0)
+		return 0777;
+	status[len] = '\0';
+	line = strstr(status, "\nUmask:");
+	return line ? (mode_t)strtoul(line + 7, NULL, 8) : 0777;
+}
+
 static int layer_run(const struct ul_layer_job *job, struct ul_layer_work *work,
 		     struct ul_err *err)
 {
@@ -262,6 +285,9 @@ int ul_layer_apply(const struct ul_layer_job *job, struct ul_layer_result *ret,
 	struct ul_layer_work work = {
 		.limits = job->limits ? job->limits : &limits,
 		.tree = UL_LAYER_TREE_INIT,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.umask = umask_read(),
 	};
 	locale_t plain, old;
 	int rc;

@@ -78,10 +78,9 @@ static bool is_privilege_error(int code)
 	return code == EPERM || code == EINVAL || code == EACCES;
 }
 
-int ul_layer_attr_set_owner_mode(struct ul_layer_work *work,
-				 const struct ul_layer_object *object,
-				 const struct ul_layer_attr *attr,
-				 struct ul_err *err)
+static int owner_set(struct ul_layer_work *work,
+		     const struct ul_layer_object *object,
+		     const struct ul_layer_attr *attr, struct ul_err *err)
 {
 	int rc;
 
@@ -94,8 +93,19 @@ int ul_layer_attr_set_owner_mode(struct ul_layer_work *work,
 		return ul_err_sys(err, "set owner");
 	if (rc)
 		work->result.skipped_owners++;
-	if (object->is_symlink)
-		return 0;
+	return 0;
+}
+
+int ul_layer_attr_set_owner_mode(struct ul_layer_work *work,
+				 const struct ul_layer_object *object,
+				 const struct ul_layer_attr *attr,
+				 struct ul_err *err)
+{
+	int rc;
+
+	rc = object->has_owner ? 0 : owner_set(work, object, attr, err);
+	if (rc || object->is_symlink || object->has_mode)
+		return rc;
 	if (object->is_path)
 		rc = chmod(fd_link(object->fd).path, attr->mode);
 	else

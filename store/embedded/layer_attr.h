@@ -28,6 +28,8 @@ struct ul_layer_object {
 	int fd;       /* borrowed */
 	bool is_path; /* O_PATH */
 	bool is_symlink;
+	bool has_owner; /* was made with the right one: leave it */
+	bool has_mode;
 };
 
 /* From a tar entry. UL_E_CORRUPT: an owner that no system can have. */

@@ -159,7 +159,7 @@ int ul_layer_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	char path[UL_LAYER_PATH_SIZE];
 	struct ul_layer_object object;
 	struct ul_layer_attr attr;
-	bool has_acl;
+	bool passes_on;
 	int dir_fd;
 	int rc;
 
@@ -167,7 +167,7 @@ int ul_layer_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	if (!rc)
 		rc = ul_layer_make_here(work, dir, err);
 	if (!rc)
-		rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, &has_acl,
+		rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, &passes_on,
 					err);
 	if (rc)
 		return rc;
@@ -180,7 +180,7 @@ int ul_layer_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	if (rc)
 		return rc;
 	ul_layer_attr_of_stat(&found->st, &attr);
-	rc = has_acl ? ul_layer_xattrs_clear(work, &object, err) : 0;
+	rc = passes_on ? ul_layer_xattrs_clear(work, &object, err) : 0;
 	if (!rc)
 		rc = ul_layer_attr_set_owner_mode(work, &object, &attr, err);
 	if (!rc)

@@ -38,7 +38,7 @@ struct item {
 	const char *name;
 	struct ul_layer_dir *dir; /* what parent leads to, in this layer */
 	int dir_fd;               /* the tree's */
-	bool dir_has_acl;
+	bool dir_passes_on;
 	char real[UL_LAYER_PATH_SIZE]; /* dir's path and name */
 };
 
@@ -95,7 +95,7 @@ static int item_parent(struct ul_layer_work *work, struct item *item,
 		rc = ul_layer_path_join(item->dir, item->name, item->real, err);
 	return rc ? rc
 		  : ul_layer_tree_open(&work->tree, item->dir, &item->dir_fd,
-				       &item->dir_has_acl, err);
+				       &item->dir_passes_on, err);
 }
 
 /* Owner, mode, xattrs and times of what was made for an entry. */
@@ -104,7 +104,7 @@ static int item_attr(struct ul_layer_work *work, const struct item *item,
 {
 	int rc = 0;
 
-	if (item->dir_has_acl && !object->is_symlink)
+	if (item->dir_passes_on && !object->is_symlink)
 		rc = ul_layer_xattrs_clear(work, object, err);
 	if (!rc)
 		rc = ul_layer_attr_set_owner_mode(work, object, &item->attr,
@@ -176,17 +176,25 @@ static int size_check(struct ul_layer_work *work, int64_t size,
 	return 0;
 }
 
-static int file_open(const struct item *item, int *ret_fd, struct ul_err *err)
+/* Whether a new object is ours and that is what the entry wants. */
+static bool is_own(const struct ul_layer_work *work, const struct item *item)
+{
+	return !item->dir_passes_on && item->attr.uid == work->uid &&
+	       item->attr.gid == work->gid;
+}
+
+static int file_open(const struct item *item, mode_t mode, int *ret_fd,
+		     struct ul_err *err)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(item->dir_fd, item->name, flags, 0600);
+	int fd = openat(item->dir_fd, item->name, flags, mode);
 	int rc;
 
 	if (fd < 0 && errno == EEXIST) {
 		rc = ul_layer_make_room(item->dir_fd, item->name, err);
 		if (rc)
 			return rc;
-		fd = openat(item->dir_fd, item->name, flags, 0600);
+		fd = openat(item->dir_fd, item->name, flags, mode);
 	}
 	if (fd < 0)
 		return ul_err_sys(err, "make file");
@@ -200,16 +208,23 @@ static int file_make(struct ul_layer_work *work, const struct item *item,
 	int64_t size = archive_entry_size(item->entry);
 	ul_cleanup(ul_closep) int fd = -1;
 	struct ul_layer_object object;
+	mode_t mode = item->attr.mode;
+	bool has_mode;
 	int rc;
 
+	has_mode = is_own(work, item) && mode < 01000 && !(mode & work->umask);
 	rc = size_check(work, size, err);
 	if (!rc)
-		rc = file_open(item, &fd, err);
+		rc = file_open(item, has_mode ? mode : 0600, &fd, err);
 	if (!rc)
 		rc = data_write(work, fd, size, err);
 	if (rc)
 		return rc;
-	object = (struct ul_layer_object){ .fd = fd };
+	object = (struct ul_layer_object){
+		.fd = fd,
+		.has_owner = is_own(work, item),
+		.has_mode = has_mode,
+	};
 	return item_attr(work, item, &object, err);
 }
 
@@ -217,8 +232,11 @@ static int path_object_attr(struct ul_layer_work *work, const struct item *item,
 			    bool is_symlink, struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd = -1;
-	struct ul_layer_object object = { .is_path = true,
-					  .is_symlink = is_symlink };
+	struct ul_layer_object object = {
+		.is_path = true,
+		.is_symlink = is_symlink,
+		.has_owner = is_own(work, item),
+	};
 
 	fd = openat(item->dir_fd, item->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

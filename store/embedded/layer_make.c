@@ -168,11 +168,11 @@ int ul_layer_make_dir_at(struct ul_layer_work *work, struct ul_layer_dir *dir,
 {
 	ul_cleanup(ul_closep) int fd = -1;
 	bool is_opaque = false;
-	bool has_acl;
+	bool passes_on;
 	int dir_fd;
 	int rc;
 
-	rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, &has_acl, err);
+	rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, &passes_on, err);
 	if (rc)
 		return rc;
 	*ret_is_new = !mkdirat(dir_fd, name, 0700);
@@ -189,7 +189,7 @@ int ul_layer_make_dir_at(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	}
 	if (fd < 0)
 		return ul_err_sys(err, "open directory");
-	rc = has_acl && *ret_is_new ? acl_drop(work, fd, err) : 0;
+	rc = passes_on && *ret_is_new ? acl_drop(work, fd, err) : 0;
 	if (!rc && is_opaque)
 		rc = ul_layer_xattr_set_opaque(work, fd, err);
 	if (rc)

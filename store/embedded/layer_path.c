@@ -349,22 +349,26 @@ int ul_layer_tree_find(struct ul_layer_tree *tree,
 
 int ul_layer_tree_open(struct ul_layer_tree *tree,
 		       const struct ul_layer_dir *dir, int *ret_fd,
-		       bool *ret_has_acl, struct ul_err *err)
+		       bool *ret_passes_on, struct ul_err *err)
 {
+	struct stat st;
+
 	assert(dir->is_here);
 	if (tree->open_dir != dir) {
 		ul_layer_tree_close(tree);
 		tree->open_fd = ul_layer_open_beneath(tree->fds[0], dir->path,
 						      O_PATH | O_DIRECTORY);
-		if (tree->open_fd < 0)
+		if (tree->open_fd < 0 || fstat(tree->open_fd, &st))
 			return ul_err_sys(err, "open directory %s", dir->path);
 		tree->open_dir = dir;
-		tree->open_has_acl = fd_has_xattr(
-		    tree->open_fd, "system.posix_acl_default", NULL);
+		tree->open_passes_on =
+		    (st.st_mode & S_ISGID) ||
+		    fd_has_xattr(tree->open_fd, "system.posix_acl_default",
+				 NULL);
 	}
 	*ret_fd = tree->open_fd;
-	if (ret_has_acl)
-		*ret_has_acl = tree->open_has_acl;
+	if (ret_passes_on)
+		*ret_passes_on = tree->open_passes_on;
 	return 0;
 }
 

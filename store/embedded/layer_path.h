@@ -64,7 +64,7 @@ struct ul_layer_tree {
 	struct ul_map by_name; /* path as asked for -> index */
 	const struct ul_layer_dir *open_dir; /* what open_fd is */
 	int open_fd;
-	bool open_has_acl;
+	bool open_passes_on;
 	uint16_t *scratch; /* owned; `count` elements */
 };
 #define UL_LAYER_TREE_INIT ((struct ul_layer_tree){ .open_fd = -1 })
@@ -118,14 +118,14 @@ int ul_layer_tree_find(struct ul_layer_tree *tree,
 
 /*
  * This layer's own directory, as an O_PATH descriptor that stays the tree's
- * until the next call. *ret_has_acl (may be NULL): it has a default ACL, that
- * new files inherit.
+ * until the next call. *ret_passes_on (may be NULL): what is made in it gets
+ * its default ACL, or its group.
  */
 int ul_layer_tree_open(struct ul_layer_tree *tree,
 		       const struct ul_layer_dir *dir, int *ret_fd,
-		       bool *ret_has_acl, struct ul_err *err);
+		       bool *ret_passes_on, struct ul_err *err);
 
-/* The descriptor above is out of date (its default ACL changed). */
+/* The descriptor above is out of date (its ACL or mode changed). */
 void ul_layer_tree_close(struct ul_layer_tree *tree);
 
 /* A directory of the merged tree was made in this layer, hiding nothing. */

@@ -30,7 +30,11 @@ struct ul_layer_kept {
 struct ul_layer_work {
 	struct ul_layer_tree tree;
 	const struct ul_layer_limits *limits; /* borrowed */
-	struct ul_layer_result result;        /* counts only */
+	/* What new files get unasked: calls saved where that is right. */
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	struct ul_layer_result result; /* counts only */
 	uint64_t made_count; /* entries, and directories made unasked */
 	uint64_t file_bytes; /* lengths of all files */
 	struct archive *tar; /* borrowed */
