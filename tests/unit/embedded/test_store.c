@@ -321,8 +321,8 @@ static void test_store__does_not_know_a_new_database_once_filled(void **state)
 	assert_null(mismatch_of(store_fixture_open(fixture)));
 	db_remove(fixture);
 	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
-			    "this database does not know this store; "
-			    "`ullage verify --repair` rebuilds its records");
+			    "this database does not know this store: put back "
+			    "the ullage.db that belongs to it");
 	/* Nor after a change, which does not bring back what was lost. */
 	change(fixture, "m");
 	assert_non_null(mismatch_of(store_fixture_open(fixture)));
@@ -339,8 +339,8 @@ static void test_store__notices_a_database_that_is_behind(void **state)
 	assert_null(mismatch_of(fixture->store));
 	db_copy(fixture, true);
 	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
-			    "the database is older than the store; "
-			    "`ullage verify --repair` rebuilds its records");
+			    "the database is older than the store: put back "
+			    "the newest ullage.db that belongs to it");
 	change(fixture, "n");
 	assert_non_null(mismatch_of(store_fixture_open(fixture)));
 }
