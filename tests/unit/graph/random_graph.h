@@ -21,6 +21,15 @@
 
 enum { MODEL_NODES_MAX = 60, MODEL_REFS_MAX = 256, MODEL_ROOTS_MAX = 12 };
 
+/* Seeds from 1 in CI; a nightly run moves on: GRAPH_SEED_FIRST in the
+ * environment, so that each night looks at other graphs. */
+static inline uint64_t model_seed_first(void)
+{
+	const char *first = getenv("GRAPH_SEED_FIRST");
+
+	return first ? strtoull(first, NULL, 10) : 1;
+}
+
 struct model_ref {
 	uint32_t from, to;
 	enum ul_ref_kind kind;
