@@ -12,7 +12,8 @@
 enum { DEFAULT_GRACE_S = 3600 };
 
 static const struct ul_option df_options[] = {
-	{ 'v', "verbose", NULL, "every image, and layers kept twice" },
+	{ 'v', "verbose", NULL,
+	  "empty classes too, every image, layers kept twice" },
 	{ 0, "measure", NULL, "measure everything again, and check the sum" },
 	{ 0 },
 };
@@ -71,7 +72,7 @@ static struct ul_class_row df_total(const struct ul_df *df)
 	return total;
 }
 
-static bool print_classes(const struct ul_df *df)
+static bool print_classes(const struct ul_df *df, bool verbose)
 {
 	static const struct ul_column columns[] = {
 		{ "CLASS", false, false },  { "OBJECTS", true, false },
@@ -134,11 +135,11 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 {
 	char total[UL_HUMAN_MAX], free_text[UL_HUMAN_MAX];
 
-	printf("Store %s (%s), on a file system of %s with %s free\n\n",
+	printf("Store %s (%s)\non a file system of %s with %s free\n\n",
 	       view->store_path, view->store_kind,
 	       ul_human_bytes(view->total_bytes, total),
 	       ul_human_bytes(view->available_bytes, free_text));
-	if (!print_classes(df))
+	if (!print_classes(df, verbose))
 		return UL_EXIT_FAILED;
 	print_residual(view, df);
 	if (verbose) {

@@ -136,24 +136,29 @@ static int collect_confirm(void *arg, const struct ul_plan *plan)
 	return answer < 0 ? CONFIRM_NO_TERMINAL : CONFIRM_NO;
 }
 
-static void print_run(const struct ul_run *run)
+static void print_done(const struct ul_run *run)
 {
 	char freed[UL_HUMAN_MAX], trashed[UL_HUMAN_MAX];
 
-	if (!run->run) {
-		printf("Nothing to collect.\n");
-		print_declined(&run->plan);
-		return;
-	}
-	printf("Run %" PRId64 ": removed %" PRIu64 " name%s, gave back %s "
-	       "(%" PRIu64 " bytes)",
-	       run->run, run->removed, run->removed == 1 ? "" : "s",
-	       ul_human_bytes(run->freed_bytes, freed), run->freed_bytes);
+	printf("Run %" PRId64 ": removed %" PRIu64 " name%s", run->run,
+	       run->removed, run->removed == 1 ? "" : "s");
+	if (run->freed_bytes || !run->trashed_bytes)
+		printf(", gave back %s (%" PRIu64 " bytes)",
+		       ul_human_bytes(run->freed_bytes, freed),
+		       run->freed_bytes);
 	if (run->trashed_bytes)
-		printf(",\nmoved %s to the trash; `ullage undo %" PRId64
-		       "` brings it back, `ullage gc --now`\ngives it back",
+		printf(", moved %s to the trash.\n`ullage undo %" PRId64
+		       "` brings it back, `ullage gc --now` gives it back",
 		       ul_human_bytes(run->trashed_bytes, trashed), run->run);
 	printf(".\n");
+}
+
+static void print_run(const struct ul_run *run)
+{
+	if (run->run)
+		print_done(run);
+	else
+		printf("Nothing to collect.\n");
 	print_declined(&run->plan);
 }
 
