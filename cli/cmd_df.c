@@ -84,8 +84,11 @@ static bool print_classes(const struct ul_df *df, bool verbose)
 	int class;
 
 	ul_table_init(&table, columns, ul_array_len(columns));
-	for (class = 0; class < UL_CLASS_COUNT; class ++)
-		add_class(&table, ul_class_name(class), &df->rows[class]);
+	for (class = 0; class < UL_CLASS_COUNT; class ++) {
+		if (verbose || df->rows[class].object_count)
+			add_class(&table, ul_class_name(class),
+				  &df->rows[class]);
+	}
 	add_class(&table, "total", &total);
 	return ul_table_print(&table, stdout);
 }
