@@ -139,14 +139,17 @@ static int open_up(const struct ul_dirpool_worker *worker,
 		   const struct ul_dirpool_dir *dir)
 {
 	char dots[sizeof "../" * POOL_CLIMB_MAX] = "..";
+	size_t len = strlen(dots);
 	uint32_t steps = worker->spare_depth - dir->depth;
 	int fd;
 
 	if (worker->spare_fd < 0 || worker->spare_depth <= dir->depth ||
 	    steps > POOL_CLIMB_MAX)
 		return -1;
-	while (--steps)
-		strcat(dots, "/..");
+	while (--steps) {
+		memcpy(dots + len, "/..", sizeof "/..");
+		len += strlen("/..");
+	}
 	fd = openat(worker->spare_fd, dots, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && !is_same(fd, dir))
 		ul_closep(&fd);

@@ -37,7 +37,7 @@ char *ul_strdup(const char *s);
 char *ul_strndup(const char *s, size_t len);
 char *ul_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *ul_vasprintf(const char *fmt, va_list ap)
-	__attribute__((format(printf, 1, 0)));
+    __attribute__((format(printf, 1, 0)));
 
 /*
  * Make room for `need` elements of elem_size bytes in an array, doubling its

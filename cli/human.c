@@ -68,6 +68,12 @@ const char *ul_human_signed(int64_t bytes, char text[UL_HUMAN_MAX])
 	return text;
 }
 
+static const char *constant(char text[UL_HUMAN_MAX], const char *word)
+{
+	snprintf(text, UL_HUMAN_MAX, "%s", word);
+	return text;
+}
+
 const char *ul_human_when(int64_t unix_s, int64_t now_unix_s,
 			  char text[UL_HUMAN_MAX])
 {
@@ -86,9 +92,9 @@ const char *ul_human_when(int64_t unix_s, int64_t now_unix_s,
 	size_t at = 0;
 
 	if (!unix_s)
-		return strcpy(text, "never");
+		return constant(text, "never");
 	if (age < 60)
-		return strcpy(text, "just now");
+		return constant(text, "just now");
 	while (age / spans[at].seconds >= spans[at].below)
 		at++;
 	count = age / spans[at].seconds;

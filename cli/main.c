@@ -3,10 +3,11 @@
  * ullage-transfer for what it lists but does not have, and for
  * ullage-transfer, which has everything.
  */
+#include "cli/main.h"
+
 #include <stddef.h>
 
 #include "cli/commands.h"
-#include "cli/main.h"
 
 #ifndef UL_TRANSFER
 #define TRANSFER(NAME, word)                                                   \

@@ -138,7 +138,7 @@ int ul_snapshot_prepare(struct ul_embedded *store, const char *key,
 	if (!rc)
 		rc = ul_record_labels(labels, &text, err);
 	if (!rc) {
-		strcpy(record.parent, parent);
+		memcpy(record.parent, parent, strlen(parent) + 1);
 		rc = prepare(store, key, &record, ul_buf_str(&text), err);
 	}
 	return rc ? ul_err_wrap(err, "preparing snapshot \"%s\"", key) : 0;
@@ -330,7 +330,7 @@ static int adopt(struct ul_embedded *store, const char *ingest_name,
 
 	if (rc)
 		return rc;
-	strcpy(layer.parent, parent);
+	memcpy(layer.parent, parent, strlen(parent) + 1);
 	found = ul_snapshot_record_find(store, chain_id, &there, err);
 	if (found < 0)
 		return found;

@@ -26,8 +26,7 @@ static bool layer_dir_name(const char *key, char dir[UL_SNAPSHOT_DIR_MAX])
 bool ul_snapshot_dir_name(const char *key, bool is_unpacked,
 			  char dir[UL_SNAPSHOT_DIR_MAX])
 {
-	size_t len = strlen(key);
-	char *at = dir + 4;
+	size_t len = strlen(key), at = 4;
 
 	if (is_unpacked)
 		return layer_dir_name(key, dir);
@@ -36,11 +35,13 @@ bool ul_snapshot_dir_name(const char *key, bool is_unpacked,
 	memcpy(dir, "key-", 4);
 	for (; *key; key++) {
 		if (is_plain(*key))
-			*at++ = *key;
+			dir[at++] = *key;
 		else
-			at += sprintf(at, "%%%02X", (unsigned char)*key);
+			at +=
+			    (size_t)snprintf(dir + at, UL_SNAPSHOT_DIR_MAX - at,
+					     "%%%02X", (unsigned char)*key);
 	}
-	*at = '\0';
+	dir[at] = '\0';
 	return true;
 }
 

@@ -68,7 +68,7 @@ static int chain_add_parents(struct ul_embedded *store, struct chain *chain,
 					  "more than %d parents, which "
 					  "overlayfs does not mount",
 					  UL_IMAGE_MAX_LAYERS);
-		strcpy(key, record.parent);
+		memcpy(key, record.parent, sizeof key);
 		rc = ul_snapshot_record_get(store, key, &record, err);
 		if (rc == UL_E_ABSENT)
 			return ul_err_set(err, UL_E_CORRUPT,

@@ -174,7 +174,8 @@ int ul_snapshot_record_find(struct ul_embedded *store, const char *key,
 	if (ul_stmt_text_len(find, SNAPSHOT_PARENT) > UL_KEY_MAX_BYTES)
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "the parent of snapshot %s is no key", key);
-	strcpy(record.parent, ul_stmt_text(find, SNAPSHOT_PARENT));
+	memcpy(record.parent, ul_stmt_text(find, SNAPSHOT_PARENT),
+	       ul_stmt_text_len(find, SNAPSHOT_PARENT) + 1);
 	record.is_unpacked = ul_stmt_i64(find, SNAPSHOT_IS_UNPACKED) != 0;
 	rc = kind_parse(key, ul_stmt_text(find, SNAPSHOT_KIND), &record.kind,
 			err);

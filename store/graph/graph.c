@@ -115,7 +115,7 @@ static void identity_pack(const struct identity *id, char *to)
 		to = stpcpy(to, id->ns) + 1;
 	if (id->snapshotter)
 		to = stpcpy(to, id->snapshotter) + 1;
-	strcpy(to, id->key);
+	memcpy(to, id->key, strlen(id->key) + 1);
 }
 
 static uint32_t identity_find(const struct ul_graph_builder *builder,
