@@ -14,7 +14,7 @@
 #include "store/graph/mark.h"
 #include "store/view.h"
 
-const char *ul_class_name(enum ul_class class)
+const char *ul_class_name(enum ul_class which)
 {
 	static const char *const names[UL_CLASS_COUNT] = {
 		[UL_CLASS_IMAGES_IN_USE] = "images-in-use",
@@ -29,7 +29,7 @@ const char *ul_class_name(enum ul_class class)
 		[UL_CLASS_OVERHEAD] = "overhead",
 	};
 
-	return names[class];
+	return names[which];
 }
 
 void ul_df_release(struct ul_df *df)
@@ -58,7 +58,7 @@ static void classify_add(struct classify *classify, uint32_t node)
 }
 
 /* Reach what the collected roots reach, and put it into this class. */
-static void classify_pass(struct classify *classify, enum ul_class class)
+static void classify_pass(struct classify *classify, enum ul_class which)
 {
 	uint32_t i = classify->mark.order_len;
 
@@ -67,8 +67,8 @@ static void classify_pass(struct classify *classify, enum ul_class class)
 	for (; i < classify->mark.order_len; i++) {
 		uint32_t node = classify->mark.order[i];
 
-		classify->df->class_of[node] = (uint8_t) class;
-		classify->df->rows[class].allocated_bytes +=
+		classify->df->class_of[node] = (uint8_t)which;
+		classify->df->rows[which].allocated_bytes +=
 		    classify->view->graph.nodes[node].weight_bytes;
 	}
 	classify->node_count = 0;
@@ -133,7 +133,7 @@ static bool is_any(const struct ul_view *view, const struct ul_view_file *file)
 	return true;
 }
 
-static void pass_files(struct classify *classify, enum ul_class class,
+static void pass_files(struct classify *classify, enum ul_class which,
 		       file_filter *filter)
 {
 	const struct ul_view *view = classify->view;
@@ -143,7 +143,7 @@ static void pass_files(struct classify *classify, enum ul_class class,
 		if (filter(view, &view->files[i]))
 			classify_add(classify, view->files[i].object);
 	}
-	classify_pass(classify, class);
+	classify_pass(classify, which);
 }
 
 /* What was packed before it went to the trash is packed there too. */

@@ -67,7 +67,8 @@ static int duplicate_add(struct ul_df *df, const struct layer_blob *run,
 			 size_t count, struct ul_err *err)
 {
 	struct ul_duplicate *duplicate = &df->duplicates[df->duplicate_count];
-	uint32_t *blobs = ul_arena_alloc(&df->arena, count * sizeof *blobs);
+	struct ul_duplicate_blob *blobs =
+	    ul_arena_alloc(&df->arena, count * sizeof *blobs);
 	size_t i;
 
 	if (!blobs)
@@ -78,7 +79,7 @@ static int duplicate_add(struct ul_df *df, const struct layer_blob *run,
 		.blob_count = count,
 	};
 	for (i = 0; i < count; i++) {
-		blobs[i] = run[i].object;
+		blobs[i].object = run[i].object;
 		if (i)
 			duplicate->extra_bytes += run[i].allocated_bytes;
 	}
@@ -94,6 +95,81 @@ static int duplicate_cmp(const void *a, const void *b)
 	if (left->extra_bytes != right->extra_bytes)
 		return left->extra_bytes > right->extra_bytes ? -1 : 1;
 	return strcmp(left->diff_id, right->diff_id);
+}
+
+/* Where a blob stands among the duplicates, to find it from its images. */
+struct holders {
+	const struct ul_view *view;
+	struct ul_df *df;
+	struct ul_duplicate_blob **by_object; /* owned; NULL: no duplicate */
+	struct ul_err *err;
+};
+
+static int holder_add(struct holders *holders, struct ul_duplicate_blob *blob,
+		      uint32_t image)
+{
+	uint32_t *images;
+	size_t i, count = blob->image_count;
+
+	if (count && blob->images[count - 1] == image)
+		return 0;
+	/* Grown at powers of two; the arena keeps the old ones till the end. */
+	if (!(count & (count - 1))) {
+		images =
+		    ul_arena_alloc(&holders->df->arena,
+				   (count ? 2 * count : 1) * sizeof *images);
+		if (!images)
+			return ul_err_nomem(holders->err);
+		for (i = 0; i < count; i++)
+			images[i] = blob->images[i];
+		blob->images = images;
+	}
+	blob->images[blob->image_count++] = image;
+	return 0;
+}
+
+static int holders_of_manifest(struct holders *holders, uint32_t manifest,
+			       uint32_t image)
+{
+	const struct ul_record *record = &holders->view->record;
+	const struct ul_object *object = &record->objects[manifest];
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < object->ref_count; i++) {
+		uint32_t to = record->refs[object->first_ref + i].target;
+
+		if (holders->by_object[to])
+			rc = holder_add(holders, holders->by_object[to], image);
+	}
+	return rc;
+}
+
+static int duplicates_name(const struct ul_view *view, struct ul_df *df,
+			   struct ul_err *err)
+{
+	ul_cleanup(ul_freep) struct ul_duplicate_blob **by_object =
+	    ul_calloc(view->record.object_count, sizeof *by_object);
+	struct holders holders = { view, df, by_object, err };
+	size_t i, j;
+	int rc = 0;
+
+	if (!by_object)
+		return ul_err_nomem(err);
+	for (i = 0; i < df->duplicate_count; i++) {
+		for (j = 0; j < df->duplicates[i].blob_count; j++)
+			by_object[df->duplicates[i].blobs[j].object] =
+			    &df->duplicates[i].blobs[j];
+	}
+	for (i = 0; i < view->image_count; i++) {
+		const struct ul_view_image *image = &view->images[i];
+
+		for (j = 0; !rc && j < image->platform_count; j++)
+			rc = holders_of_manifest(&holders,
+						 image->platforms[j].manifest,
+						 (uint32_t)i);
+	}
+	return rc;
 }
 
 int ul_duplicates_find(const struct ul_view *view, struct ul_df *df,
@@ -118,8 +194,9 @@ int ul_duplicates_find(const struct ul_view *view, struct ul_df *df,
 		if (end - i > 1)
 			rc = duplicate_add(df, list + i, end - i, err);
 	}
-	if (!rc && df->duplicate_count)
-		qsort(df->duplicates, df->duplicate_count,
-		      sizeof *df->duplicates, duplicate_cmp);
-	return rc;
+	if (rc || !df->duplicate_count)
+		return rc;
+	qsort(df->duplicates, df->duplicate_count, sizeof *df->duplicates,
+	      duplicate_cmp);
+	return duplicates_name(view, df, err);
 }

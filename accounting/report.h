@@ -33,7 +33,7 @@ enum ul_class {
 };
 
 /* "images-in-use", ... as in JSON. */
-const char *ul_class_name(enum ul_class class);
+const char *ul_class_name(enum ul_class which);
 
 struct ul_class_row {
 	uint64_t object_count;   /* files and trees */
@@ -43,10 +43,17 @@ struct ul_class_row {
 	uint64_t reclaimable_bytes;
 };
 
+/* One packed form of a layer, and who names it. */
+struct ul_duplicate_blob {
+	uint32_t object;
+	uint32_t *images; /* positions in view->images */
+	size_t image_count;
+};
+
 /* Blobs that hold the same layer in different packed forms. */
 struct ul_duplicate {
-	const char *diff_id;   /* borrowed from the view */
-	const uint32_t *blobs; /* objects; the smallest first */
+	const char *diff_id;             /* borrowed from the view */
+	struct ul_duplicate_blob *blobs; /* the smallest first */
 	size_t blob_count;
 	uint64_t extra_bytes; /* allocated beyond the smallest */
 };

@@ -277,6 +277,67 @@ int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
 	return 0;
 }
 
+static int octal_value(const char *at)
+{
+	if (at[0] < '0' || at[0] > '3' || at[1] < '0' || at[1] > '7' ||
+	    at[2] < '0' || at[2] > '7')
+		return -1;
+	return (at[0] - '0') * 64 + (at[1] - '0') * 8 + (at[2] - '0');
+}
+
+/* A field of mountinfo: white space and backslashes stand as \\ooo. */
+static bool mount_field_add(struct ul_buf *path, const char *at)
+{
+	bool ok = true;
+
+	for (; ok && *at && *at != ' '; at++) {
+		int value = *at == '\\' ? octal_value(at + 1) : -1;
+
+		ok = ul_buf_add_char(path, value < 0 ? *at : (char)value);
+		if (value >= 0)
+			at += 3;
+	}
+	return ok;
+}
+
+/* proc(5), mountinfo: "ID PARENT MAJOR:MINOR ROOT MOUNT-POINT ...". */
+static const char *mount_field(const char *line)
+{
+	int field;
+
+	for (field = 0; line && field < 4; field++) {
+		line = strchr(line, ' ');
+		if (line)
+			line++;
+	}
+	return line;
+}
+
+int ul_fd_mount_point(int fd, struct ul_buf *ret_path, struct ul_err *err)
+{
+	char line[4096];
+	struct statx stx;
+	const char *path;
+	FILE *mounts;
+	bool ok = true;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx))
+		return ul_err_sys(err, "statx");
+	mounts = fopen("/proc/self/mountinfo", "re");
+	if (!mounts)
+		return ul_err_sys(err, "open /proc/self/mountinfo");
+	while (fgets(line, sizeof line, mounts)) {
+		if (!(stx.stx_mask & STATX_MNT_ID) ||
+		    strtoull(line, NULL, 10) != stx.stx_mnt_id)
+			continue;
+		path = mount_field(line);
+		ok = !path || mount_field_add(ret_path, path);
+		break;
+	}
+	fclose(mounts);
+	return ok ? 0 : ul_err_nomem(err);
+}
+
 void ul_random_hex(char hex[17])
 {
 	uint64_t value = 0;

@@ -82,6 +82,12 @@ int ul_fd_sync(int fd, const char *what, struct ul_err *err);
 int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
 	       void *arg, struct ul_err *err);
 
+/*
+ * The mount point that an open file lies on, appended to ret_path (as this
+ * process sees it; "" where the kernel does not say). UL_E_IO, UL_E_NOMEM.
+ */
+int ul_fd_mount_point(int fd, struct ul_buf *ret_path, struct ul_err *err);
+
 /* 16 random lower-case hex digits and a NUL. */
 void ul_random_hex(char hex[17]);
 

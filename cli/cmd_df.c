@@ -60,14 +60,14 @@ static void add_class(struct ul_table *table, const char *name,
 static struct ul_class_row df_total(const struct ul_df *df)
 {
 	struct ul_class_row total = { 0 };
-	int class;
+	int which;
 
-	for (class = 0; class < UL_CLASS_COUNT; class ++) {
-		total.object_count += df->rows[class].object_count;
-		total.packed_bytes += df->rows[class].packed_bytes;
-		total.unpacked_bytes += df->rows[class].unpacked_bytes;
-		total.allocated_bytes += df->rows[class].allocated_bytes;
-		total.reclaimable_bytes += df->rows[class].reclaimable_bytes;
+	for (which = 0; which < UL_CLASS_COUNT; which++) {
+		total.object_count += df->rows[which].object_count;
+		total.packed_bytes += df->rows[which].packed_bytes;
+		total.unpacked_bytes += df->rows[which].unpacked_bytes;
+		total.allocated_bytes += df->rows[which].allocated_bytes;
+		total.reclaimable_bytes += df->rows[which].reclaimable_bytes;
 	}
 	return total;
 }
@@ -81,13 +81,13 @@ static bool print_classes(const struct ul_df *df, bool verbose)
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	struct ul_class_row total = df_total(df);
-	int class;
+	int which;
 
 	ul_table_init(&table, columns, ul_array_len(columns));
-	for (class = 0; class < UL_CLASS_COUNT; class ++) {
-		if (verbose || df->rows[class].object_count)
-			add_class(&table, ul_class_name(class),
-				  &df->rows[class]);
+	for (which = 0; which < UL_CLASS_COUNT; which++) {
+		if (verbose || df->rows[which].object_count)
+			add_class(&table, ul_class_name(which),
+				  &df->rows[which]);
 	}
 	add_class(&table, "total", &total);
 	return ul_table_print(&table, stdout);
@@ -109,6 +109,24 @@ static void print_residual(const struct ul_view *view, const struct ul_df *df)
 		       "fault of ullage's; see `ullage df --measure`.\n");
 }
 
+static void print_holders(const struct ul_view *view,
+			  const struct ul_duplicate_blob *blob)
+{
+	const struct ul_object *object = &view->record.objects[blob->object];
+	size_t i;
+
+	printf("    %.19s  %s\n", object->key, object->media_type);
+	for (i = 0; i < blob->image_count; i++) {
+		const struct ul_view_image *image =
+		    &view->images[blob->images[i]];
+
+		printf("      %s\n",
+		       image->name_count
+			   ? view->record.objects[image->names[0]].key
+			   : image->digest);
+	}
+}
+
 static void print_duplicates(const struct ul_view *view, const struct ul_df *df)
 {
 	char text[UL_HUMAN_MAX];
@@ -125,10 +143,7 @@ static void print_duplicates(const struct ul_view *view, const struct ul_df *df)
 		printf("  layer %.19s  %s more\n", duplicate->diff_id,
 		       ul_human_bytes(duplicate->extra_bytes, text));
 		for (b = 0; b < duplicate->blob_count; b++)
-			printf("    %.19s  %s\n",
-			       view->record.objects[duplicate->blobs[b]].key,
-			       view->record.objects[duplicate->blobs[b]]
-				   .media_type);
+			print_holders(view, &duplicate->blobs[b]);
 	}
 }
 

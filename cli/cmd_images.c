@@ -13,7 +13,7 @@ static const struct ul_option images_options[] = {
 	{ 0 },
 };
 
-static int images_json(const struct ul_view *view,
+static int images_json(const struct ul_view *view, const struct ul_df *df,
 		       const struct ul_image_rows *rows, enum ul_sort sort)
 {
 	ul_cleanup(ul_freep) uint32_t *order =
@@ -25,9 +25,19 @@ static int images_json(const struct ul_view *view,
 		return ul_cli_fail(&err);
 	}
 	ul_sort_rows(view, rows, sort, order);
-	return ul_json_print(ul_json_images(view, rows, order))
+	return ul_json_print(ul_json_images(view, df, rows, order))
 		   ? UL_EXIT_DONE
 		   : UL_EXIT_FAILED;
+}
+
+static void print_duplicates(const struct ul_df *df)
+{
+	char text[UL_HUMAN_MAX];
+
+	if (df->duplicate_layer_bytes)
+		printf("\n%s are layers kept in another packed form too "
+		       "(`ullage df -v`).\n",
+		       ul_human_bytes(df->duplicate_layer_bytes, text));
 }
 
 static int images_answer(struct ul_cli *cli, const struct ul_view *view,
@@ -35,14 +45,19 @@ static int images_answer(struct ul_cli *cli, const struct ul_view *view,
 {
 	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
 	    UL_IMAGE_ROWS_INIT;
+	ul_cleanup(ul_df_release) struct ul_df df = UL_DF_INIT;
+	struct ul_err err = UL_ERR_INIT;
 	int rc = ul_report_images(cli, view, &rows);
 
 	if (rc)
 		return rc;
+	if (ul_df_build(view, &df, &err))
+		return ul_cli_fail(&err);
 	if (cli->json)
-		return images_json(view, &rows, sort);
+		return images_json(view, &df, &rows, sort);
 	if (!ul_images_print(view, &rows, sort))
 		return UL_EXIT_FAILED;
+	print_duplicates(&df);
 	ul_cli_notes(cli, view);
 	return UL_EXIT_DONE;
 }

@@ -47,11 +47,11 @@ static json_t *document(void)
 	return json;
 }
 
-static json_t *class_json(enum ul_class class, const struct ul_class_row *row)
+static json_t *class_json(enum ul_class which, const struct ul_class_row *row)
 {
 	json_t *json = json_object();
 
-	put_text(json, "class", ul_class_name(class));
+	put_text(json, "class", ul_class_name(which));
 	put_bytes(json, "objects", row->object_count);
 	put_bytes(json, "packed_bytes", row->packed_bytes);
 	put_bytes(json, "unpacked_bytes", row->unpacked_bytes);
@@ -80,6 +80,28 @@ static json_t *notes_json(const struct ul_view *view)
 	return notes;
 }
 
+static const char *image_name(const struct ul_view *view, uint32_t at)
+{
+	const struct ul_view_image *image = &view->images[at];
+
+	return image->name_count ? view->record.objects[image->names[0]].key
+				 : image->digest;
+}
+
+static json_t *duplicate_blob_json(const struct ul_view *view,
+				   const struct ul_duplicate_blob *blob)
+{
+	json_t *json = json_object(), *images = json_array();
+	size_t i;
+
+	for (i = 0; i < blob->image_count; i++)
+		json_array_append_new(
+		    images, json_string(image_name(view, blob->images[i])));
+	put_text(json, "digest", view->record.objects[blob->object].key);
+	put(json, "images", images);
+	return json;
+}
+
 static json_t *duplicates_json(const struct ul_view *view,
 			       const struct ul_df *df)
 {
@@ -93,8 +115,7 @@ static json_t *duplicates_json(const struct ul_view *view,
 		for (b = 0; b < duplicate->blob_count; b++)
 			json_array_append_new(
 			    blobs,
-			    json_string(
-				view->record.objects[duplicate->blobs[b]].key));
+			    duplicate_blob_json(view, &duplicate->blobs[b]));
 		put_text(json, "diff_id", duplicate->diff_id);
 		put_bytes(json, "extra_bytes", duplicate->extra_bytes);
 		put(json, "blobs", blobs);
@@ -106,11 +127,11 @@ static json_t *duplicates_json(const struct ul_view *view,
 static json_t *store_json(const struct ul_view *view, const struct ul_df *df)
 {
 	json_t *json = json_object(), *classes = json_array();
-	int class;
+	int which;
 
-	for (class = 0; class < UL_CLASS_COUNT; class ++)
+	for (which = 0; which < UL_CLASS_COUNT; which++)
 		json_array_append_new(classes,
-				      class_json(class, &df->rows[class]));
+				      class_json(which, &df->rows[which]));
 	put_text(json, "name", view->store_name);
 	put_text(json, "kind", view->store_kind);
 	put_text(json, "path", view->store_path);
@@ -199,7 +220,7 @@ static json_t *image_json(const struct ul_view *view,
 	return json;
 }
 
-json_t *ul_json_images(const struct ul_view *view,
+json_t *ul_json_images(const struct ul_view *view, const struct ul_df *df,
 		       const struct ul_image_rows *rows, const uint32_t *order)
 {
 	json_t *json = document(), *images = json_array();
@@ -209,6 +230,8 @@ json_t *ul_json_images(const struct ul_view *view,
 		json_array_append_new(images,
 				      image_json(view, &rows->rows[order[i]]));
 	put(json, "images", images);
+	put_bytes(json, "duplicate_layer_bytes", df->duplicate_layer_bytes);
+	put(json, "duplicate_layers", duplicates_json(view, df));
 	return json;
 }
 

@@ -17,7 +17,7 @@ struct ul_view;
 
 /* All of these return a new reference, NULL without memory. */
 json_t *ul_json_df(const struct ul_view *view, const struct ul_df *df);
-json_t *ul_json_images(const struct ul_view *view,
+json_t *ul_json_images(const struct ul_view *view, const struct ul_df *df,
 		       const struct ul_image_rows *rows, const uint32_t *order);
 json_t *ul_json_plan(const struct ul_view *view, const struct ul_plan *plan);
 json_t *ul_json_run(const struct ul_run *run);

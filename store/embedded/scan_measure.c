@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <sys/vfs.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/walk.h"
 #include "store/embedded/mounts.h"
@@ -159,8 +161,10 @@ static int measure_blob(struct ul_scan *scan, uint32_t at,
 	/* Rewritten since it was read: what it refers to is read again. */
 	if (object->measure.measured_unix_s &&
 	    (object->measure.ino != item->ino ||
-	     object->measure.ctime_ns != item->ctime_ns))
+	     object->measure.ctime_ns != item->ctime_ns)) {
 		object->content = UL_CONTENT_UNKNOWN;
+		object->is_dirty = true;
+	}
 	if (item->nlink == 1) {
 		now.allocated_bytes = item->allocated_bytes;
 	} else {
@@ -325,25 +329,41 @@ static int file_mounts(struct ul_scan *scan)
 	return rc;
 }
 
+static int measure_filesystem(struct measure *measure)
+{
+	struct ul_scan *scan = measure->scan;
+	ul_cleanup(ul_buf_release) struct ul_buf mount = UL_BUF_INIT;
+	struct ul_err ignored = UL_ERR_INIT;
+	struct statfs fs;
+
+	if (fstatfs(scan->store->root_fd, &fs))
+		return ul_err_sys(scan->err, "statfs %s", scan->store->path);
+	measure->settles_at_once =
+	    fs.f_type == MAGIC_EXT4 || fs.f_type == MAGIC_TMPFS;
+	scan->view->total_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_frsize;
+	scan->view->available_bytes =
+	    (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
+	/* Only for people: without /proc there is no name for it. */
+	if (ul_fd_mount_point(scan->store->root_fd, &mount, &ignored) ==
+	    UL_E_NOMEM)
+		return ul_err_nomem(scan->err);
+	scan->view->mount =
+	    ul_arena_strdup(&scan->view->arena, ul_buf_str(&mount));
+	return scan->view->mount ? 0 : ul_err_nomem(scan->err);
+}
+
 int scan_measure(struct ul_scan *scan)
 {
 	ul_cleanup(measure_release) struct measure measure = { .scan = scan };
 	size_t i, count = scan->inventory.len;
-	struct statfs fs;
-	int rc = 0;
+	int rc;
 
 	measure.trees = ul_calloc(count, sizeof *measure.trees);
 	measure.tree_files = ul_calloc(count, sizeof *measure.tree_files);
 	scan->view->files = ul_calloc(count, sizeof *scan->view->files);
 	if (!measure.trees || !measure.tree_files || !scan->view->files)
 		return ul_err_nomem(scan->err);
-	if (fstatfs(scan->store->root_fd, &fs))
-		return ul_err_sys(scan->err, "statfs %s", scan->store->path);
-	measure.settles_at_once =
-	    fs.f_type == MAGIC_EXT4 || fs.f_type == MAGIC_TMPFS;
-	scan->view->total_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_frsize;
-	scan->view->available_bytes =
-	    (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
+	rc = measure_filesystem(&measure);
 	for (i = 0; !rc && i < count; i++)
 		rc = measure_item(&measure, (uint32_t)i);
 	if (!rc)
