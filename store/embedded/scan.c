@@ -22,8 +22,6 @@
  * more than this and a time lies in the future. */
 enum { CLOCK_SLACK_S = 2 };
 
-enum { RETRY_MS = 5000 };
-
 static void scan_release(struct ul_scan *scan)
 {
 	ul_inventory_release(&scan->inventory);
@@ -91,8 +89,7 @@ static int name_seen(struct ul_scan *scan, size_t entry, const char *name,
 		return scan->err->code;
 	row->digest = ul_record_text(scan->record, digest);
 	row->entry = ul_record_text(scan->record, ul_buf_str(&json));
-	if (!row->digest || !row->entry ||
-	    !ul_record_set_named(scan->record, digest))
+	if (!row->digest || !row->entry)
 		return ul_err_nomem(scan->err);
 	row->vanished_unix_s = 0;
 	row->is_ours = false;
@@ -110,52 +107,108 @@ static int entry_describe(struct ul_scan *scan, uint32_t blob,
 		   : ul_err_nomem(scan->err);
 }
 
-/* An image object with a reference to each digest that bears its name. */
-static int entry_refer(struct ul_scan *scan, uint32_t image, uint32_t blob)
-{
-	const struct ul_object *object = &scan->record->objects[image];
-	struct ul_object_ref refs[8];
-	uint32_t i, count = 0;
+/* An entry of the index: the image that it names and the blob it names it for.
+ */
+struct entry_pair {
+	uint32_t image, blob;
+	size_t entry;
+};
 
-	for (i = 0; scan->objects[image].is_named && i < object->ref_count &&
-		    count < ul_array_len(refs) - 1;
-	     i++) {
-		refs[count] = scan->record->refs[object->first_ref + i];
-		if (refs[count].target == blob)
-			return 0;
-		count++;
-	}
-	refs[count++] = (struct ul_object_ref){
-		.target = blob,
-		.kind = UL_REF_FORWARD,
-		.reason = "target",
-	};
-	scan->objects[image].is_expected = true;
-	scan->objects[image].is_named = true;
-	if (!ul_record_set_refs(scan->record, image, refs, count))
-		return ul_err_nomem(scan->err);
-	return 0;
+static int entry_pair_cmp(const void *a, const void *b)
+{
+	const struct entry_pair *left = a, *right = b;
+
+	if (left->image != right->image)
+		return left->image < right->image ? -1 : 1;
+	return left->entry < right->entry ? -1 : left->entry > right->entry;
 }
 
-static int scan_entry(struct ul_scan *scan, size_t i)
+static int scan_entry(struct ul_scan *scan, size_t i, struct entry_pair *pair)
 {
 	const struct ul_layout_entry *entry =
 	    ul_layout_index_entry(scan->index, i);
 	char digest[UL_DIGEST_TEXT_MAX];
-	uint32_t blob, image;
-	int rc;
 
 	ul_digest_format(&entry->descriptor.digest, digest);
-	blob = scan_object(scan, UL_KIND_BLOB, digest);
-	image = scan_object(scan, UL_KIND_IMAGE,
-			    entry->name ? entry->name : digest);
-	if (blob == UL_OBJECT_NONE || image == UL_OBJECT_NONE)
+	pair->entry = i;
+	pair->blob = scan_object(scan, UL_KIND_BLOB, digest);
+	pair->image = scan_object(scan, UL_KIND_IMAGE,
+				  entry->name ? entry->name : digest);
+	if (pair->blob == UL_OBJECT_NONE || pair->image == UL_OBJECT_NONE)
 		return ul_err_nomem(scan->err);
-	rc = entry_describe(scan, blob, &entry->descriptor);
-	if (!rc)
-		rc = entry_refer(scan, image, blob);
-	if (!rc && entry->name)
-		rc = name_seen(scan, i, entry->name, digest);
+	return entry_describe(scan, pair->blob, &entry->descriptor);
+}
+
+static bool has_target(const struct ul_object_ref *refs, size_t count,
+		       uint32_t blob)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (refs[i].target == blob)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An image refers to each digest that bears its name. Other programs write
+ * the same name twice; as for them, the first entry is what it stands for.
+ */
+static int scan_image(struct ul_scan *scan, const struct entry_pair *pairs,
+		      size_t count, struct ul_object_ref *refs)
+{
+	const struct ul_layout_entry *first =
+	    ul_layout_index_entry(scan->index, pairs->entry);
+	uint32_t image = pairs->image;
+	size_t i, ref_count = 0;
+	int rc = 0;
+
+	for (i = 0; i < count; i++) {
+		const char *digest = scan->record->objects[pairs[i].blob].key;
+
+		if (has_target(refs, ref_count, pairs[i].blob))
+			continue;
+		refs[ref_count++] = (struct ul_object_ref){
+			.target = pairs[i].blob,
+			.kind = UL_REF_FORWARD,
+			.reason = "target",
+		};
+		if (first->name && !ul_record_set_named(scan->record, digest))
+			return ul_err_nomem(scan->err);
+	}
+	scan->objects[image].is_expected = true;
+	scan->objects[image].is_named = true;
+	if (!ul_record_set_refs(scan->record, image, refs, ref_count))
+		return ul_err_nomem(scan->err);
+	if (first->name)
+		rc = name_seen(scan, pairs->entry, first->name,
+			       scan->record->objects[pairs->blob].key);
+	return rc;
+}
+
+static int scan_entries(struct ul_scan *scan)
+{
+	size_t i, end, count = ul_layout_index_count(scan->index);
+	ul_cleanup(ul_freep) struct entry_pair *pairs =
+	    ul_malloc(count * sizeof *pairs);
+	ul_cleanup(ul_freep) struct ul_object_ref *refs =
+	    ul_malloc(count * sizeof *refs);
+	int rc = 0;
+
+	if (!pairs || !refs)
+		return ul_err_nomem(scan->err);
+	for (i = 0; !rc && i < count; i++)
+		rc = scan_entry(scan, i, &pairs[i]);
+	if (rc)
+		return rc;
+	qsort(pairs, count, sizeof *pairs, entry_pair_cmp);
+	for (i = 0; !rc && i < count; i = end) {
+		for (end = i + 1;
+		     end < count && pairs[end].image == pairs[i].image;)
+			end++;
+		rc = scan_image(scan, pairs + i, end - i, refs);
+	}
 	return rc;
 }
 
@@ -188,6 +241,7 @@ static int index_damaged(struct ul_scan *scan)
 {
 	struct ul_record *record = scan->record;
 	size_t i;
+	uint32_t r;
 
 	scan->view->refusal =
 	    ul_arena_strdup(&scan->view->arena, scan->err->msg);
@@ -200,23 +254,26 @@ static int index_damaged(struct ul_scan *scan)
 			continue;
 		scan->objects[i].is_expected = true;
 		scan->objects[i].is_named = true;
-		if (object->ref_count)
-			scan->objects[record->refs[object->first_ref].target]
-			    .is_entry = true;
+		for (r = 0; r < object->ref_count; r++) {
+			uint32_t target =
+			    record->refs[object->first_ref + r].target;
+
+			scan->objects[target].is_entry = true;
+			scan->objects[target].is_expected = true;
+		}
 	}
 	return 0;
 }
 
 static int scan_index(struct ul_scan *scan)
 {
-	size_t i;
 	int rc = ul_embedded_index_read(scan->store, &scan->index,
 					&scan->view->roots_stamp, scan->err);
 
 	if (rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
 		return index_damaged(scan);
-	for (i = 0; !rc && i < ul_layout_index_count(scan->index); i++)
-		rc = scan_entry(scan, i);
+	if (!rc)
+		rc = scan_entries(scan);
 	return rc ? rc : names_vanished(scan);
 }
 
@@ -267,6 +324,20 @@ static int lease_object(struct ul_scan *scan, const struct ul_lease *lease)
 	if (!ul_record_set_refs(scan->record, at, refs, lease->resource_count))
 		return ul_err_nomem(scan->err);
 	return 0;
+}
+
+/*
+ * After the index: others write blobs first, then the entry, so that what an
+ * entry names is here unless it is absent for good.
+ */
+static int scan_inventory(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	int rc = ul_inventory_take(scan->store, &scan->inventory, scan->err);
+
+	view->overhead_bytes = scan->inventory.overhead_bytes;
+	view->overhead_count = scan->inventory.overhead_count;
+	return rc;
 }
 
 static int scan_records(struct ul_scan *scan)
@@ -395,6 +466,9 @@ static void scan_gone(struct ul_scan *scan)
 		if (!is_here && object->measure.measured_unix_s) {
 			object->measure = (struct ul_measure){ 0 };
 			object->measure_dirty = true;
+			/* Whatever comes in its place is read first. */
+			object->content = UL_CONTENT_UNKNOWN;
+			object->is_dirty = true;
 		}
 		object->is_gone = !is_here && !scan->objects[i].is_expected;
 	}
@@ -403,6 +477,8 @@ static void scan_gone(struct ul_scan *scan)
 static void object_reached(struct ul_object *object, bool is_reachable,
 			   int64_t now_unix_s)
 {
+	/* "Now" is never before the last scan: a clock that was set back for a
+	 * while must not make anything older than it is. */
 	if (is_reachable == object->is_reachable &&
 	    (!is_reachable || (object->is_known && !object->is_released)))
 		return;
@@ -463,12 +539,15 @@ static int scan_kept_by(struct ul_scan *scan)
 		}
 	}
 	for (i = 0; i < scan->record->object_count; i++) {
+		uint32_t twin = graph->nodes[i].twin;
+		/* Held by a flat lease alone: its twin says by which. */
+		uint32_t at = why[i] || twin == UL_NODE_NONE ? i : twin;
 		const char *reason =
-		    why[i] ? ul_record_text(scan->record, why[i]) : "";
+		    why[at] ? ul_record_text(scan->record, why[at]) : "";
 
 		if (!reason)
 			return ul_err_nomem(scan->err);
-		object_kept_by(&scan->record->objects[i], by[i], reason);
+		object_kept_by(&scan->record->objects[i], by[at], reason);
 	}
 	return 0;
 }
@@ -494,11 +573,14 @@ static int scan_broken(struct ul_scan *scan, uint32_t at)
 static int scan_mark(struct ul_scan *scan)
 {
 	struct ul_view *view = scan->view;
+	int64_t now_unix_s = view->as_of_unix_s;
 	size_t i;
 	int rc = ul_mark_init(&scan->mark, &view->graph, scan->err);
 
 	if (rc)
 		return rc;
+	if (now_unix_s < view->record.scanned_unix_s)
+		now_unix_s = view->record.scanned_unix_s;
 	ul_mark_roots(&scan->mark, &view->graph, NULL);
 	for (i = 0; !rc && i < scan->record->object_count; i++) {
 		struct ul_object *object = &scan->record->objects[i];
@@ -507,7 +589,7 @@ static int scan_mark(struct ul_scan *scan)
 
 		if (object->is_gone)
 			continue;
-		object_reached(object, is_reachable, view->as_of_unix_s);
+		object_reached(object, is_reachable, now_unix_s);
 		if (is_reachable && scan->objects[i].broken)
 			rc = scan_broken(scan, (uint32_t)i);
 	}
@@ -665,8 +747,8 @@ static int scan_save(struct ul_scan *scan)
 static int scan_all(struct ul_scan *scan)
 {
 	static int (*const steps[])(struct ul_scan *) = {
-		scan_index,   scan_records,  scan_measure,
-		scan_content, scan_unpacked, scan_diff_ids,
+		scan_index,   scan_inventory, scan_records,  scan_measure,
+		scan_content, scan_unpacked,  scan_diff_ids,
 	};
 	static int (*const later[])(struct ul_scan *) = {
 		scan_graph, scan_mark,     scan_images,   scan_clock,
@@ -700,11 +782,6 @@ static int scan_init(struct ul_scan *scan)
 		return ul_err_nomem(scan->err);
 	rc = ul_record_load(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
 			    &view->record, scan->err);
-	if (!rc)
-		rc =
-		    ul_inventory_take(scan->store, &scan->inventory, scan->err);
-	view->overhead_bytes = scan->inventory.overhead_bytes;
-	view->overhead_count = scan->inventory.overhead_count;
 	scan->record = &view->record;
 	return rc;
 }
@@ -720,7 +797,8 @@ static int scan_once(struct ul_embedded *store,
 		.view = &view,
 		.leases = UL_LEASES_INIT,
 		.snapshots = UL_SNAPSHOTS_INIT,
-		.retry_until_ns = ul_clock_mono_ns() + RETRY_MS * 1000000LL,
+		.retry_until_ns =
+		    ul_clock_mono_ns() + store->damage_wait_ms * 1000000LL,
 		.err = err,
 	};
 	int rc = scan_init(&scan);

@@ -6,6 +6,7 @@
  * manifest that nothing lists may still name a subject (a referrer).
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -200,22 +201,35 @@ static int set_config(struct ul_scan *scan, uint32_t at,
 		   : ul_err_nomem(scan->err);
 }
 
+/* "blobs/sha256/ab12..." in the layout. */
+static bool blob_path(const char *key, char path[UL_DIGEST_TEXT_MAX + 8])
+{
+	struct ul_digest digest;
+
+	if (!ul_digest_parse(key, &digest))
+		return false;
+	snprintf(path, UL_DIGEST_TEXT_MAX + 8, "blobs/%s/%s",
+		 ul_digest_alg_name(digest.alg), strchr(key, ':') + 1);
+	return true;
+}
+
 /* 0: the bytes are what the key says; 1: they are not (why in *ret_why). */
 static int blob_read(struct ul_scan *scan, uint32_t at, struct ul_buf *bytes,
 		     const char **ret_why)
 {
 	struct ul_object *object = &scan->record->objects[at];
+	char path[UL_DIGEST_TEXT_MAX + 8];
 	struct ul_digest wanted, found;
 	int rc;
 
 	ul_buf_reset(bytes);
-	if (!ul_digest_parse(object->key, &wanted) ||
-	    wanted.alg != UL_DIGEST_SHA256) {
-		*ret_why = "is of an algorithm this store does not keep";
+	if (!blob_path(object->key, path) ||
+	    !ul_digest_parse(object->key, &wanted)) {
+		*ret_why = "is of an unknown algorithm";
 		return 1;
 	}
-	rc = ul_file_read(scan->store->blobs_fd, object->key + 7,
-			  UL_MANIFEST_MAX_BYTES, bytes, scan->err);
+	rc = ul_file_read(scan->store->oci_fd, path, UL_MANIFEST_MAX_BYTES,
+			  bytes, scan->err);
 	if (rc == UL_E_NOMEM)
 		return rc;
 	if (rc) {
@@ -311,6 +325,19 @@ static bool looks_like_json(struct ul_scan *scan, uint32_t at)
 		first == '\r' || first == '\n');
 }
 
+/*
+ * Blobs of other algorithms than sha256 are no items of ours, but a manifest
+ * among them refers to blobs that are.
+ */
+static bool is_elsewhere(const struct ul_scan *scan, uint32_t at)
+{
+	const char *key = scan->record->objects[at].key;
+	char path[UL_DIGEST_TEXT_MAX + 8];
+
+	return strncmp(key, "sha256:", 7) && blob_path(key, path) &&
+	       !faccessat(scan->store->oci_fd, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 {
 	struct ul_object *object = &scan->record->objects[at];
@@ -321,7 +348,8 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	const char *why = NULL;
 	int rc = 1;
 
-	if (!item || object->content != UL_CONTENT_UNKNOWN)
+	if (object->content != UL_CONTENT_UNKNOWN ||
+	    (!item && !(is_declared && is_elsewhere(scan, at))))
 		return 0;
 	if (is_declared || (!is_opaque_by_type(media) &&
 			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&

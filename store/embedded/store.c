@@ -70,6 +70,7 @@ static struct ul_embedded *embedded_new(const char *state_path)
 	store->snapshots_fd = store->ingest_fd = store->trash_fd = -1;
 	store->lock_wait_ms = LOCK_WAIT_MS;
 	store->index_wait_ms = INDEX_WAIT_MS;
+	store->damage_wait_ms = INDEX_WAIT_MS;
 	store->state_path = ul_strdup(state_path);
 	store->path = ul_asprintf("%s/store", state_path);
 	store->db_path = ul_asprintf("%s/ullage.db", state_path);

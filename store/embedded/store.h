@@ -36,8 +36,9 @@ struct ul_embedded {
 	int64_t generation; /* of the store itself, when last read */
 	bool is_writable;
 	bool is_locked;
-	int lock_wait_ms;  /* 30 s; tests lower both */
-	int index_wait_ms; /* 5 s */
+	int lock_wait_ms;   /* 30 s; tests lower all three */
+	int index_wait_ms;  /* 5 s */
+	int damage_wait_ms; /* 5 s; a damaged manifest, over a whole scan */
 	/* Called once when another process holds the lock; may be NULL. */
 	void (*waiting)(void *arg);
 	void *waiting_arg;
