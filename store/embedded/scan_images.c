@@ -18,11 +18,17 @@ struct images {
 	struct ul_view *view;
 	struct ul_map rows; /* digest -> position in view->images */
 	size_t image_cap;
+	struct ul_view_platform *platforms; /* owned; of the image at hand */
+	size_t platform_count, platform_cap;
+	uint32_t *met; /* owned; by object: the turn that met it last */
+	uint32_t turn;
 };
 
 static void images_release(struct images *images)
 {
 	ul_map_release(&images->rows);
+	free(images->platforms);
+	free(images->met);
 }
 
 static const struct ul_object_ref *object_ref(const struct ul_record *record,
@@ -76,42 +82,58 @@ static void platform_fill(const struct ul_record *record, uint32_t manifest,
 		platform->platform = "unknown";
 }
 
-/* Count (list NULL) or fill the platforms below a manifest or index. */
-static size_t platforms_below(const struct ul_record *record, uint32_t at,
-			      int depth, struct ul_view_platform *list)
+/*
+ * The platforms below a manifest or index, each once: indexes within indexes
+ * may name the same thing over and over.
+ */
+static bool platforms_add(struct images *images, uint32_t at, int depth)
 {
+	const struct ul_record *record = images->scan->record;
 	const struct ul_object *object = &record->objects[at];
-	size_t count = 0;
+	struct ul_view_platform *list;
 	uint32_t i;
 
+	if (images->met[at] == images->turn)
+		return true;
+	images->met[at] = images->turn;
 	if (!is_index(object) || depth > UL_INDEX_MAX_NESTING) {
-		if (list)
-			platform_fill(record, at, list);
-		return 1;
+		list = ul_grow(images->platforms, &images->platform_cap,
+			       images->platform_count + 1, sizeof *list);
+		if (!list)
+			return false;
+		images->platforms = list;
+		platform_fill(record, at, &list[images->platform_count++]);
+		return true;
 	}
 	for (i = 0; i < object->ref_count; i++) {
 		const struct ul_object_ref *ref =
 		    &record->refs[object->first_ref + i];
 
-		if (strncmp(ref->reason, "manifest ", 9) ||
-		    !is_platform(record, ref->target))
-			continue;
-		count += platforms_below(record, ref->target, depth + 1,
-					 list ? list + count : NULL);
+		if (!strncmp(ref->reason, "manifest ", 9) &&
+		    is_platform(record, ref->target) &&
+		    !platforms_add(images, ref->target, depth + 1))
+			return false;
 	}
-	return count;
+	return true;
 }
 
 static int image_fill(struct images *images, struct ul_view_image *image)
 {
 	const struct ul_record *record = images->scan->record;
-	size_t i, count = platforms_below(record, image->target, 0, NULL);
+	size_t i, count;
 
+	images->turn++;
+	images->platform_count = 0;
+	if (!platforms_add(images, image->target, 0))
+		return ul_err_nomem(images->scan->err);
+	count = images->platform_count;
 	image->platforms = ul_arena_alloc(&images->view->arena,
 					  count * sizeof *image->platforms);
 	if (!image->platforms)
 		return ul_err_nomem(images->scan->err);
-	platforms_below(record, image->target, 0, image->platforms);
+	if (count)
+		memcpy(image->platforms, images->platforms,
+		       count * sizeof *image->platforms);
 	image->platform_count = count;
 	image->used_unix_s =
 	    ul_record_used_unix_s(record, image->ns, image->digest);
@@ -203,6 +225,9 @@ static int images_list(struct images *images)
 	size_t i;
 	int rc = 0;
 
+	images->met = ul_calloc(record->object_count, sizeof *images->met);
+	if (!images->met)
+		return ul_err_nomem(images->scan->err);
 	for (i = 0; !rc && i < record->object_count; i++) {
 		if (images->scan->objects[i].is_named)
 			rc = images_take(images, (uint32_t)i);
@@ -333,37 +358,63 @@ static int live_snapshots_list(struct ul_scan *scan)
 	return 0;
 }
 
-/* Chain IDs of all layers, unpacked or not, of configs that are needed. */
+/*
+ * Chain IDs of images that are needed and whose topmost layer lies in the
+ * trash: an image's layers live and die together, and what an unpacking left
+ * behind half done belongs to none.
+ */
 struct chains {
+	struct ul_map trashed; /* keys of snapshots in the trash */
 	struct ul_map set;
 	struct ul_arena arena;
 };
 
 static void chains_release(struct chains *chains)
 {
+	ul_map_release(&chains->trashed);
 	ul_map_release(&chains->set);
 	ul_arena_release(&chains->arena);
 }
 
-static bool chains_add(struct chains *chains, const char *diff_ids)
+/* Add all of one chain, or look at its top only. False without memory. */
+static bool chain_walk(struct chains *chains, const char *diff_ids, bool is_add,
+		       char top[UL_DIGEST_TEXT_MAX])
 {
 	struct ul_digest sum = UL_DIGEST_INIT, diff;
-	char text[UL_DIGEST_TEXT_MAX];
 	const char *copy;
 	size_t len;
 
+	*top = '\0';
 	for (; *diff_ids; diff_ids += len + (diff_ids[len] == ' ')) {
 		len = strcspn(diff_ids, " ");
-		if (len >= sizeof text)
+		if (len >= UL_DIGEST_TEXT_MAX)
 			return true;
-		memcpy(text, diff_ids, len);
-		text[len] = '\0';
-		if (!ul_digest_parse(text, &diff))
+		memcpy(top, diff_ids, len);
+		top[len] = '\0';
+		if (!ul_digest_parse(top, &diff))
 			return true;
 		ul_digest_chain(&sum, &diff, &sum);
-		ul_digest_format(&sum, text);
-		copy = ul_arena_strdup(&chains->arena, text);
+		ul_digest_format(&sum, top);
+		if (!is_add)
+			continue;
+		copy = ul_arena_strdup(&chains->arena, top);
 		if (!copy || !ul_map_set(&chains->set, copy, strlen(copy), 1))
+			return false;
+	}
+	return true;
+}
+
+static bool chains_trashed(const struct ul_scan *scan, struct chains *chains)
+{
+	size_t i;
+
+	for (i = 0; i < scan->inventory.len; i++) {
+		const struct ul_item *item = &scan->inventory.items[i];
+
+		if (item->kind == UL_ITEM_TRASH &&
+		    item->was_kind == UL_KIND_SNAPSHOT &&
+		    !ul_map_set(&chains->trashed, item->was_key,
+				strlen(item->was_key), 1))
 			return false;
 	}
 	return true;
@@ -372,13 +423,21 @@ static bool chains_add(struct chains *chains, const char *diff_ids)
 static bool chains_list(const struct ul_scan *scan, struct chains *chains)
 {
 	const struct ul_record *record = scan->record;
+	char top[UL_DIGEST_TEXT_MAX];
 	size_t i;
 
-	for (i = 0; i < record->object_count; i++) {
-		if (record->objects[i].config &&
-		    ul_mark_keeps(&scan->mark, &scan->view->graph,
-				  (uint32_t)i) &&
-		    !chains_add(chains, record->objects[i].config->diff_ids))
+	if (!chains_trashed(scan, chains))
+		return false;
+	for (i = 0; chains->trashed.len && i < record->object_count; i++) {
+		const struct ul_config_facts *config =
+		    record->objects[i].config;
+
+		if (!config || !ul_mark_keeps(&scan->mark, &scan->view->graph,
+					      (uint32_t)i))
+			continue;
+		(void)chain_walk(chains, config->diff_ids, false, top);
+		if (ul_map_get_str(&chains->trashed, top) != UL_MAP_NONE &&
+		    !chain_walk(chains, config->diff_ids, true, top))
 			return false;
 	}
 	return true;
@@ -386,24 +445,26 @@ static bool chains_list(const struct ul_scan *scan, struct chains *chains)
 
 /*
  * What lies in the trash, but is needed and not in its place: a blob that is
- * reachable again, a layer of an image that is (its record went with it, so
- * that no reference shows).
+ * reachable again, a layer of an image that is. A layer's record may be back
+ * already where putting it back was stopped halfway.
  */
 static bool is_wanted(const struct ul_scan *scan, const struct chains *chains,
 		      const struct ul_item *item)
 {
 	uint32_t at;
 
-	if (item->was_kind == UL_KIND_SNAPSHOT)
-		return ul_map_get_str(&chains->set, item->was_key) !=
-			   UL_MAP_NONE &&
-		       !ul_snapshots_find(&scan->snapshots, item->was_key);
-	if (item->was_kind != UL_KIND_BLOB)
+	if (item->was_kind != UL_KIND_BLOB &&
+	    item->was_kind != UL_KIND_SNAPSHOT)
 		return false;
-	at = ul_record_find(scan->record, UL_KIND_BLOB, "", "", item->was_key);
-	return at != UL_OBJECT_NONE &&
-	       scan->objects[at].item == UL_OBJECT_NONE &&
-	       ul_mark_keeps(&scan->mark, &scan->view->graph, at);
+	at =
+	    ul_record_find(scan->record, item->was_kind, "", "", item->was_key);
+	if (at != UL_OBJECT_NONE && scan->objects[at].item != UL_OBJECT_NONE)
+		return false;
+	if (at != UL_OBJECT_NONE &&
+	    ul_mark_keeps(&scan->mark, &scan->view->graph, at))
+		return true;
+	return item->was_kind == UL_KIND_SNAPSHOT &&
+	       ul_map_get_str(&chains->set, item->was_key) != UL_MAP_NONE;
 }
 
 static int trash_add(struct ul_scan *scan, const struct chains *chains,
@@ -429,6 +490,7 @@ static int trash_add(struct ul_scan *scan, const struct chains *chains,
 static int trash_list(struct ul_scan *scan)
 {
 	ul_cleanup(chains_release) struct chains chains = {
+		.trashed = UL_MAP_INIT,
 		.set = UL_MAP_INIT,
 		.arena = UL_ARENA_INIT,
 	};

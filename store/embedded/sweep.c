@@ -275,6 +275,14 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 	return rc ? ul_err_wrap(err, "sweeping") : 0;
 }
 
+static bool is_folder(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
 /* A trash folder that holds nothing but its record goes too. */
 static int trash_tidy(struct ul_embedded *store, const char *dir,
 		      struct ul_err *err)
@@ -303,8 +311,10 @@ static int trash_tidy_all(struct ul_embedded *store, struct ul_err *err)
 	size_t i;
 	int rc = ul_dir_names(store->trash_fd, &names, err);
 
-	for (i = 0; !rc && i < names.len; i++)
-		rc = trash_tidy(store, names.names[i], err);
+	for (i = 0; !rc && i < names.len; i++) {
+		if (is_folder(store->trash_fd, names.names[i]))
+			rc = trash_tidy(store, names.names[i], err);
+	}
 	return rc ? rc : ul_fd_sync(store->trash_fd, "trash", err);
 }
 
@@ -350,38 +360,48 @@ static int snapshot_row_back(struct ul_embedded *store,
 	if (!rc)
 		rc = ul_embedded_store_row(store, &row, err);
 	if (!rc)
-		rc = ul_stmt_get(store->db, UL_SQL_SNAPSHOT_ADD, &add, err);
+		rc =
+		    ul_stmt_get(store->db, UL_SQL_SNAPSHOT_PUT_BACK, &add, err);
 	if (rc)
 		return rc;
 	ul_stmt_bind_i64(add, ":store", row);
 	ul_stmt_bind_text(add, ":key", item->key);
 	ul_stmt_bind_text(add, ":parent", item->parent);
-	ul_stmt_bind_text(add, ":kind", "committed");
-	ul_stmt_bind_i64(add, ":is_unpacked", 1);
-	ul_stmt_bind_text(add, ":labels", "{}");
 	ul_stmt_bind_i64(add, ":created", item->created_unix_s);
 	rc = ul_stmt_run(add, err);
 	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
 }
 
-/* 1 put back, 0 not there, or its place is taken. */
+static bool is_there(int dirfd, const char *path)
+{
+	return !faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/*
+ * 1 put back, 0 not there, or its place is taken. The record goes first: a
+ * folder without one is nobody's, while a record whose folder still lies in
+ * the trash wants it back.
+ */
 static int item_back(struct ul_embedded *store, const char *dir,
 		     const struct ul_trash_item *item, struct ul_err *err)
 {
 	char path[512];
-	int rc;
+	int rc = 0;
 
 	snprintf(path, sizeof path, "%s/%s", dir, item->name);
-	if (renameat2(store->trash_fd, path, store->root_fd, item->path,
-		      RENAME_NOREPLACE)) {
-		if (errno == ENOENT || errno == EEXIST)
-			return 0;
-		return ul_err_sys(err, "put back %s", item->path);
-	}
-	if (item->kind != UL_KIND_SNAPSHOT)
+	if (!is_there(store->trash_fd, path) ||
+	    is_there(store->root_fd, item->path))
+		return 0;
+	if (item->kind == UL_KIND_SNAPSHOT)
+		rc = snapshot_row_back(store, item, err);
+	if (rc)
+		return rc;
+	if (!renameat2(store->trash_fd, path, store->root_fd, item->path,
+		       RENAME_NOREPLACE))
 		return 1;
-	rc = snapshot_row_back(store, item, err);
-	return rc ? rc : 1;
+	if (errno == ENOENT || errno == EEXIST)
+		return 0;
+	return ul_err_sys(err, "put back %s", item->path);
 }
 
 /* Which items of a trash folder go back: the wanted ones, or all of a run. */
