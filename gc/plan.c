@@ -6,7 +6,7 @@
  *	3. of the rest, what is young or mounted is declined, and marked
  *	   from, so that what it refers to is kept with it (I2, I10)
  *	4. of the trash, what is due (or, with --now, all) goes; the rest
- *	   keeps the inodes it shares
+ *	   keeps the inodes it shares, as do links from outside the store
  *	5. what no pass has reached is collected; an inode that several of
  *	   those share is counted with the first
  */
@@ -108,6 +108,7 @@ struct decide {
 	const struct ul_plan_request *request;
 	struct ul_plan *plan;
 	struct ul_bits without; /* roots that go */
+	struct ul_bits saved;   /* objects that the saved plan collects */
 	struct ul_mark before;  /* what all roots reach */
 	struct ul_mark kept;    /* what stays, after all passes */
 	uint8_t *trash_goes;    /* by position in view->trash */
@@ -118,6 +119,7 @@ struct decide {
 static void decide_release(struct decide *decide)
 {
 	ul_bits_release(&decide->without);
+	ul_bits_release(&decide->saved);
 	ul_mark_release(&decide->before);
 	ul_mark_release(&decide->kept);
 	free(decide->trash_goes);
@@ -161,19 +163,34 @@ static int plan_decline(struct decide *decide, uint32_t object,
 			   decide->err);
 }
 
+/*
+ * A name that stands for two images (others write such indexes) has a verdict
+ * for each. It goes as a whole, so it goes only where both say so.
+ */
 static int take_verdicts(struct decide *decide,
 			 const struct ul_verdict *verdicts, size_t count)
 {
+	ul_cleanup(ul_bits_release) struct ul_bits stays = UL_BITS_INIT;
 	size_t i;
 	int rc = 0;
 
+	if (!ul_bits_init(&stays, decide->view->graph.node_count))
+		return ul_err_nomem(decide->err);
+	for (i = 0; i < count; i++) {
+		if (verdicts[i].kind != UL_VERDICT_REMOVED)
+			ul_bits_set(&stays, verdicts[i].object);
+	}
 	for (i = 0; !rc && i < count; i++) {
 		const struct ul_verdict *verdict = &verdicts[i];
 
-		if (verdict->kind == UL_VERDICT_REMOVED)
+		if (verdict->kind == UL_VERDICT_REMOVED &&
+		    ul_bits_get(&stays, verdict->object))
+			rc = plan_decline(decide, verdict->object,
+					  "stands for another image too", 0);
+		else if (verdict->kind == UL_VERDICT_REMOVED)
 			rc = plan_remove(decide, verdict->image,
 					 verdict->object, verdict->reason);
-		if (verdict->kind == UL_VERDICT_DECLINED)
+		else if (verdict->kind == UL_VERDICT_DECLINED)
 			rc = plan_decline(decide, verdict->object,
 					  verdict->reason, 0);
 	}
@@ -338,20 +355,6 @@ static int judge_trash(struct decide *decide)
 	return 0;
 }
 
-/* Inodes with links outside the store never come back. */
-static void keep_outside_links(struct decide *decide)
-{
-	const struct ul_graph *graph = &decide->view->graph;
-	uint32_t i;
-
-	for (i = 0; i < graph->root_count; i++) {
-		uint32_t node = graph->roots[i].node;
-
-		if (graph->nodes[node].kind == UL_KIND_FILE)
-			ul_mark_from(&decide->kept, graph, &node, 1);
-	}
-}
-
 /* Bytes of a file node and of the inodes that nobody else holds any more. */
 static uint64_t claim_bytes(struct decide *decide, uint32_t node)
 {
@@ -385,19 +388,17 @@ static int collect_file(struct decide *decide, const struct ul_view_file *file)
 	return 0;
 }
 
-/*
- * Decide first which files go, then claim: claiming marks file nodes, and a
- * file that is collected must not look kept because its inode was claimed.
- */
-static int collect_files(struct decide *decide)
+/* Whether a saved plan lets it go; any does where there is none. */
+static bool saved_takes(const struct decide *decide, uint32_t object)
+{
+	return !decide->request->saved || ul_bits_get(&decide->saved, object);
+}
+
+static void judge_files(struct decide *decide, uint8_t *goes)
 {
 	const struct ul_view *view = decide->view;
-	ul_cleanup(ul_freep) uint8_t *goes = ul_calloc(view->file_count, 1);
 	size_t i;
-	int rc = 0;
 
-	if (!goes)
-		return ul_err_nomem(decide->err);
 	for (i = 0; i < view->file_count; i++) {
 		const struct ul_view_file *file = &view->files[i];
 
@@ -408,9 +409,36 @@ static int collect_files(struct decide *decide)
 			goes[i] =
 			    !file->is_ingest && !is_kept(decide, file->object);
 	}
+}
+
+/*
+ * Decide first which files go, then claim: claiming marks file nodes, and a
+ * file that is collected must not look kept because its inode was claimed.
+ * What a saved plan does not speak of stays, with all that it refers to.
+ */
+static int collect_files(struct decide *decide)
+{
+	const struct ul_view *view = decide->view;
+	ul_cleanup(ul_freep) uint8_t *goes = ul_calloc(view->file_count, 1);
+	size_t i;
+	int rc = 0;
+
+	if (!goes)
+		return ul_err_nomem(decide->err);
+	judge_files(decide, goes);
+	for (i = 0; i < view->file_count; i++) {
+		if (goes[i] && !saved_takes(decide, view->files[i].object))
+			ul_mark_from(&decide->kept, &view->graph,
+				     &view->files[i].object, 1);
+	}
+	if (decide->request->saved) {
+		for (i = 0; i < view->file_count; i++)
+			goes[i] = goes[i] &&
+				  saved_takes(decide, view->files[i].object) &&
+				  !is_kept(decide, view->files[i].object);
+	}
 	for (i = 0; !rc && i < view->file_count; i++) {
-		if (goes[i] && ul_saved_has(decide->request->saved, view,
-					    view->files[i].object))
+		if (goes[i])
 			rc = collect_file(decide, &view->files[i]);
 	}
 	return rc;
@@ -427,8 +455,7 @@ static int collect_leases(struct decide *decide)
 		struct ul_plan_item item;
 
 		if (!view->leases[i].is_expired ||
-		    !ul_saved_has(decide->request->saved, view,
-				  view->leases[i].object))
+		    !saved_takes(decide, view->leases[i].object))
 			continue;
 		item = item_of(decide, view->leases[i].object, "");
 		rc = ul_plan_add(decide->plan, &decide->plan->collect, &item,
@@ -450,11 +477,14 @@ static int decide_all(struct decide *decide)
 
 	if (!ul_bits_init(&decide->without, decide->view->graph.node_count))
 		return ul_err_nomem(decide->err);
+	if (decide->request->saved &&
+	    !ul_saved_collects(decide->request->saved, decide->view,
+			       &decide->saved))
+		return ul_err_nomem(decide->err);
 	for (i = 0; !rc && i < ul_array_len(steps); i++)
 		rc = steps[i](decide);
 	if (rc)
 		return rc;
-	keep_outside_links(decide);
 	rc = collect_files(decide);
 	return rc ? rc : collect_leases(decide);
 }
@@ -468,6 +498,7 @@ int ul_plan_build(struct ul_view *view, const struct ul_plan_request *request,
 		.request = request,
 		.plan = &plan,
 		.without = UL_BITS_INIT,
+		.saved = UL_BITS_INIT,
 		.before = UL_MARK_INIT,
 		.kept = UL_MARK_INIT,
 		.err = err,
@@ -478,7 +509,7 @@ int ul_plan_build(struct ul_view *view, const struct ul_plan_request *request,
 		return rc;
 	ul_plan_seal(&plan);
 	if (request->saved)
-		rc = ul_saved_compare(request->saved, &plan, err);
+		rc = ul_saved_compare(request->saved, view, &plan, err);
 	if (rc)
 		return rc;
 	*ret_plan = plan;

@@ -187,13 +187,37 @@ static int act_sweep(struct act *act)
 	if (!rc)
 		rc = act->store->ops->sweep(act->store, &act->later, &request,
 					    &act->swept, act->err);
+	act->run->trashed_bytes = act->swept.moved_bytes;
 	return rc;
 }
 
-/* Which of the trash to delete: what is due, what --now and this run say. */
+/* What the plan takes of the trash, by object of this view. */
+static bool planned_trash(const struct act *act, const struct ul_view *view,
+			  struct ul_bits *planned)
+{
+	const struct ul_plan_items *collect = &act->run->plan.collect;
+	size_t i;
+
+	if (!ul_bits_init(planned, (uint32_t)view->record.object_count))
+		return false;
+	for (i = 0; i < collect->len; i++) {
+		const struct ul_plan_item *item = &collect->items[i];
+		uint32_t at = UL_OBJECT_NONE;
+
+		if (item->trash != SIZE_MAX)
+			at = ul_record_find(&view->record, item->kind, item->ns,
+					    item->snapshotter, item->key);
+		if (at != UL_OBJECT_NONE)
+			ul_bits_set(planned, at);
+	}
+	return true;
+}
+
+/* Of the trash goes what the plan says, and with --now what it just moved. */
 static int act_empty(struct act *act)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(ul_bits_release) struct ul_bits planned = UL_BITS_INIT;
 	ul_cleanup(ul_freep) size_t *positions = NULL;
 	const struct ul_plan_request *plan = &act->request->plan;
 	struct ul_swept emptied = { 0 };
@@ -201,17 +225,18 @@ static int act_empty(struct act *act)
 	int rc = act_scan_restored(act, &view);
 
 	/* Damaged meanwhile: what is needed is unknown, so nothing goes. */
+	if (!rc && view.refusal)
+		act->run->is_left = true;
 	if (rc || view.refusal)
 		return rc;
 	positions = ul_malloc(view.trash_count * sizeof *positions);
-	if (!positions)
+	if (!positions || !planned_trash(act, &view, &planned))
 		return ul_err_nomem(act->err);
 	for (i = 0; i < view.trash_count; i++) {
 		const struct ul_view_trash *trash = &view.trash[i];
 		bool is_mine = trash->run == act->run->run;
-		bool goes =
-		    plan->now || (is_mine && !plan->grace_s) ||
-		    (!is_mine && view.as_of_unix_s >= trash->delete_unix_s);
+		bool goes = is_mine ? plan->now || !plan->grace_s
+				    : ul_bits_get(&planned, trash->object);
 
 		if (goes && !trash->is_wanted)
 			positions[count++] = i;
@@ -219,15 +244,23 @@ static int act_empty(struct act *act)
 	rc = act->store->ops->empty_trash(act->store, &view, positions, count,
 					  &emptied, act->err);
 	act->run->freed_bytes += emptied.freed_bytes;
+	if (!rc && (plan->now || !plan->grace_s))
+		act->run->trashed_bytes = 0;
 	return rc;
 }
 
 static bool act_empties(const struct act *act)
 {
-	const struct ul_plan *plan = &act->run->plan;
+	const struct ul_plan_items *collect = &act->run->plan.collect;
+	size_t i;
 
-	return plan->now_bytes || act->request->plan.now ||
-	       !act->request->plan.grace_s || act->run->view.trash_count;
+	if (act->request->plan.now || !act->request->plan.grace_s)
+		return true;
+	for (i = 0; i < collect->len; i++) {
+		if (collect->items[i].trash != SIZE_MAX)
+			return true;
+	}
+	return false;
 }
 
 static int act_change(struct act *act)
@@ -260,11 +293,6 @@ static int act_measure(struct act *act)
 		return rc;
 	run->overhead_delta_bytes =
 	    (int64_t)(after_bytes - act->overhead_before_bytes);
-	if (run->planned_bytes > run->freed_bytes)
-		run->trashed_bytes =
-		    act->request->plan.now || !act->request->plan.grace_s
-			? 0
-			: act->swept.moved_bytes;
 	return 0;
 }
 

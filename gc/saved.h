@@ -22,15 +22,16 @@ int ul_saved_roots(const struct ul_view *view, const struct ul_plan *saved,
 		   struct ul_plan *plan, struct ul_bits *without,
 		   struct ul_err *err);
 
-/* Whether the saved plan collects this object; true where there is none. */
-bool ul_saved_has(const struct ul_plan *saved, const struct ul_view *view,
-		  uint32_t object);
+/* Set the bits of the objects that the saved plan collects. False: memory. */
+bool ul_saved_collects(const struct ul_plan *saved, const struct ul_view *view,
+		       struct ul_bits *ret_objects);
 
 /*
  * UL_E_CONFLICT where the plan made now differs: "blob sha256:... is needed
- * again or gone", "snapshot ... has 8192 bytes, not 4096".
+ * again or gone", "snapshot ... gives back 8192 bytes now, not 4096";
+ * UL_E_NOMEM.
  */
-int ul_saved_compare(const struct ul_plan *saved, const struct ul_plan *plan,
-		     struct ul_err *err);
+int ul_saved_compare(const struct ul_plan *saved, const struct ul_view *view,
+		     const struct ul_plan *plan, struct ul_err *err);
 
 #endif

@@ -81,6 +81,7 @@ void ul_view_follow(const struct ul_view *view, bool *chosen)
 
 	for (i = 0; i < view->image_count; i++) {
 		if (!chosen[i] && !view->images[i].is_pinned &&
+		    !view->images[i].containers &&
 		    image_follows(view, chosen, &view->images[i]))
 			chosen[i] = true;
 	}

@@ -116,7 +116,7 @@ void ul_view_release(struct ul_view *view);
 /*
  * Tags "sha256-<hex>.sig|.att|.sbom" follow their subject: mark in chosen
  * (one flag an image) those all of whose names name a manifest of a chosen
- * image and none of one that stays.
+ * image and none of one that stays; never one that is pinned or in use.
  */
 void ul_view_follow(const struct ul_view *view, bool *chosen);
 
