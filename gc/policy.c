@@ -56,6 +56,15 @@ static int parse_unused_for(const char *value, int64_t *ret, struct ul_err *err)
 			  "unused-for=%s is no duration (24h, 10d)", value);
 }
 
+/* It would match nothing, and say nothing of why. */
+static int pattern_malformed(const char *pattern, struct ul_err *err)
+{
+	return ul_err_set(err, UL_E_INVALID,
+			  "\"%s\" is no pattern: every [ needs its ], every "
+			  "\\ a character after it",
+			  pattern);
+}
+
 /* The value where text begins with the key, else NULL. */
 static const char *value_of(const char *text, const char *key)
 {
@@ -90,6 +99,9 @@ int ul_filter_parse(const char *text, int64_t now_unix_s,
 				  "unknown filter \"%s\": until=, unused-for=, "
 				  "label=, label!= and reference= are known",
 				  text);
+	if (filter.key == UL_FILTER_REFERENCE &&
+	    !ul_reference_pattern_is_valid(filter.value))
+		rc = pattern_malformed(filter.value, err);
 	if (filter.key == UL_FILTER_UNTIL)
 		rc = parse_until(filter.value, now_unix_s, &filter.unix_s, err);
 	if (filter.key == UL_FILTER_UNUSED_FOR)
@@ -268,9 +280,11 @@ static int judge_name(struct ul_view *view, const struct ul_rule *rule,
 	return verdict->reason ? 0 : ul_err_nomem(err);
 }
 
-static bool matches_any(const struct ul_view *view, const char *pattern)
+/* How many images a pattern means; *ret_last is one of them. */
+static size_t matches_count(const struct ul_view *view, const char *pattern,
+			    const struct ul_view_image **ret_last)
 {
-	size_t i, n;
+	size_t i, n, count = 0;
 
 	for (i = 0; i < view->image_count; i++) {
 		const struct ul_view_image *image = &view->images[i];
@@ -279,31 +293,58 @@ static bool matches_any(const struct ul_view *view, const char *pattern)
 			const char *name =
 			    view->record.objects[image->names[n]].key;
 
-			if (pattern_matches(pattern, name, image))
-				return true;
+			if (!pattern_matches(pattern, name, image))
+				continue;
+			*ret_last = image;
+			count++;
+			break;
 		}
 	}
-	return false;
+	return count;
+}
+
+static int pattern_absent(const struct ul_view *view, const char *pattern,
+			  struct ul_err *err)
+{
+	char hint[UL_NAME_MAX_BYTES];
+
+	if (ul_suggest_image(view, pattern, hint))
+		return ul_err_set(err, UL_E_ABSENT,
+				  "no image \"%s\"; did you mean %s?", pattern,
+				  hint);
+	return ul_err_set(err, UL_E_ABSENT, "no image \"%s\"", pattern);
+}
+
+static int pattern_check(const struct ul_view *view, const char *pattern,
+			 struct ul_err *err)
+{
+	const struct ul_view_image *image = NULL;
+	size_t count;
+
+	if (is_glob(pattern))
+		return ul_reference_pattern_is_valid(pattern)
+			   ? 0
+			   : pattern_malformed(pattern, err);
+	count = matches_count(view, pattern, &image);
+	if (!count)
+		return pattern_absent(view, pattern, err);
+	/* One name may stand for two images; part of a digest may not. */
+	if (count > 1 && digest_matches(pattern, image->digest))
+		return ul_err_set(err, UL_E_INVALID,
+				  "%s is the beginning of %zu images' digests",
+				  pattern, count);
+	return 0;
 }
 
 static int patterns_check(const struct ul_view *view,
 			  const struct ul_rule *rule, struct ul_err *err)
 {
-	char hint[UL_NAME_MAX_BYTES];
 	size_t i;
+	int rc = 0;
 
-	for (i = 0; i < rule->pattern_count; i++) {
-		if (is_glob(rule->patterns[i]) ||
-		    matches_any(view, rule->patterns[i]))
-			continue;
-		if (ul_suggest_image(view, rule->patterns[i], hint))
-			return ul_err_set(err, UL_E_ABSENT,
-					  "no image \"%s\"; did you mean %s?",
-					  rule->patterns[i], hint);
-		return ul_err_set(err, UL_E_ABSENT, "no image \"%s\"",
-				  rule->patterns[i]);
-	}
-	return 0;
+	for (i = 0; !rc && i < rule->pattern_count; i++)
+		rc = pattern_check(view, rule->patterns[i], err);
+	return rc;
 }
 
 static size_t names_count(const struct ul_view *view)

@@ -66,7 +66,9 @@ struct ul_verdict {
  * Owner:   *ret_verdicts is freed with free(); one for each name of each
  *          image, in the view's order.
  * Returns: 0; UL_E_ABSENT for a pattern without glob characters that is no
- *          name here ("no image "app:3"; did you mean app:2?"); UL_E_NOMEM.
+ *          name here ("no image "app:3"; did you mean app:2?");
+ *          UL_E_INVALID for a malformed pattern, and for a part of a digest
+ *          that several images begin with; UL_E_NOMEM.
  */
 int ul_policy_judge(struct ul_view *view, const struct ul_rule *rule,
 		    struct ul_verdict **ret_verdicts, size_t *ret_count,
