@@ -11,6 +11,19 @@
 #include "store/db/db.h"
 #include "store/db/stmt.h"
 
+/* Under the store's lock nobody else runs: such a run was stopped. */
+static int end_stopped(struct ul_store *store, int64_t store_row,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(store->db, UL_SQL_RUNS_STOPPED, &set, err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(set, ":store", store_row);
+	return ul_stmt_run(set, err);
+}
+
 static int add_run(struct ul_store *store, const char *command,
 		   int64_t now_unix_s, int64_t store_row,
 		   const struct ul_plan *plan, int64_t *ret_run,
@@ -75,6 +88,8 @@ int ul_history_begin(struct ul_store *store, const char *command,
 	int64_t run = 0, ordinal = 0;
 	int rc = ul_db_begin(store->db, &tx, err);
 
+	if (!rc)
+		rc = end_stopped(store, store_row, err);
 	if (!rc)
 		rc = add_run(store, command, now_unix_s, store_row, plan, &run,
 			     err);

@@ -14,7 +14,10 @@ struct ul_plan;
 struct ul_run;
 struct ul_store;
 
-/* A run begins, with all that it is going to do. UL_E_DB, UL_E_BUSY. */
+/*
+ * A run begins, with all that it is going to do, under the store's lock. One
+ * that was stopped before its end is "failed" from now on. UL_E_DB, UL_E_BUSY.
+ */
 int ul_history_begin(struct ul_store *store, const char *command,
 		     int64_t now_unix_s, int64_t store_row,
 		     const struct ul_plan *plan, int64_t *ret_run,
