@@ -168,7 +168,7 @@ static int collect_dry(struct collecting *collecting)
 	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
 	const struct ul_collect *collect = collecting->collect;
 	struct ul_err err = UL_ERR_INIT;
-	int rc = ul_report_scan(collecting->cli, false, &view);
+	int rc = ul_report_scan_for_plan(collecting->cli, &view);
 
 	if (rc)
 		return rc;

@@ -6,7 +6,8 @@
 #include "store/embedded/store.h"
 #include "store/view.h"
 
-int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
+static int report_scan(struct ul_cli *cli, bool measure, bool for_plan,
+		       struct ul_view *ret_view)
 {
 	struct ul_embedded *store = ul_cli_store(cli);
 	struct ul_err err = UL_ERR_INIT;
@@ -15,6 +16,7 @@ int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
 		.as_of_unix_s = ul_cli_now(cli),
 		.is_as_of = cli->as_of_unix_s != 0,
 		.measure_all = measure,
+		.for_plan = for_plan,
 		.progress = ul_progress_walk,
 		.arg = &progress,
 	};
@@ -26,6 +28,16 @@ int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
 	rc = store->base.ops->scan(&store->base, &options, ret_view, &err);
 	ul_progress_end(&progress);
 	return rc ? ul_cli_fail(&err) : UL_EXIT_DONE;
+}
+
+int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view)
+{
+	return report_scan(cli, measure, false, ret_view);
+}
+
+int ul_report_scan_for_plan(struct ul_cli *cli, struct ul_view *ret_view)
+{
+	return report_scan(cli, false, true, ret_view);
 }
 
 int ul_report_images(struct ul_cli *cli, const struct ul_view *view,

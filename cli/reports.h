@@ -17,6 +17,9 @@ struct ul_view;
  */
 int ul_report_scan(struct ul_cli *cli, bool measure, struct ul_view *ret_view);
 
+/* The same for a dry run: it has to see what is mounted, as a real one does. */
+int ul_report_scan_for_plan(struct ul_cli *cli, struct ul_view *ret_view);
+
 /*
  * The images' figures, recorded for the public view image_usage unless the
  * time is not now. Returns an exit status, reported already where it is bad.

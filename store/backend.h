@@ -21,6 +21,7 @@ struct ul_scan_options {
 	int64_t as_of_unix_s;
 	bool measure_all; /* renew every measurement, walk independently */
 	bool for_change;  /* under the lock, about to act: read twice */
+	bool for_plan;    /* a plan is made of it: look what is mounted */
 	bool is_as_of;    /* the time is not now: record nothing */
 	/* Long work tells how far it is; may be NULL. */
 	bool (*progress)(void *arg, uint64_t objects, uint64_t bytes);

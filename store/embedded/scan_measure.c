@@ -310,8 +310,8 @@ static int file_mounts(struct ul_scan *scan)
 	size_t i;
 	int rc;
 
-	/* Only what is about to be moved has to be free of mounts. */
-	if (!scan->options->for_change)
+	/* Only what a plan may speak of has to be free of mounts. */
+	if (!scan->options->for_change && !scan->options->for_plan)
 		return 0;
 	rc = ul_mounts_read(&mounts, scan->err);
 	for (i = 0; !rc && i < scan->view->file_count; i++) {
