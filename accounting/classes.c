@@ -174,10 +174,12 @@ static uint64_t unpacked_links(const struct ul_measure *measure,
 		const struct ul_measure_link *link = &measure->links[i];
 		bool added = true;
 
+		if (!link->in_split)
+			continue;
 		/* Without memory a shared inode counts again: too much shown
 		 * once, nothing decided by it. */
 		(void)ul_map_put(seen, link, 2 * sizeof(uint64_t), 1, &added);
-		if (link->in_split && added)
+		if (added)
 			bytes += link->allocated_bytes;
 	}
 	return bytes;
