@@ -224,10 +224,11 @@ const struct ul_command ul_cmd_df = {
 		"UNPACKED is what\nunpacked layers take, ON DISK is what is "
 		"allocated, everything in it counted\nonce. RECLAIMABLE is "
 		"what would come back: of unused images by `ullage prune -a`,"
-		"\nof the rest by `ullage gc`.\n\n"
-		"Examples:\n"
-		"  ullage df\n"
-		"  ullage df --json | jq '.stores[].classes[]'\n",
+		"\nof the rest by `ullage gc`.",
+	.examples = "ullage df\n"
+		    "where the bytes of every store are\n"
+		    "ullage df --json | jq '.stores[].classes[]'\n"
+		    "the same for a script\n",
 	.options = df_options,
 	.run = df_run,
 };

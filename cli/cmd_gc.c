@@ -45,10 +45,11 @@ const struct ul_command ul_cmd_gc = {
 		"--now\nempties the trash at once. `--grace 0 --now` means: "
 		"nobody else is writing here.\n\n"
 		"Exit status 3: something was left; it is listed with the "
-		"reason.\n\n"
-		"Examples:\n"
-		"  ullage gc -n\n"
-		"  ullage gc --now\n",
+		"reason.",
+	.examples = "ullage gc -n\n"
+		    "see what would go\n"
+		    "ullage gc --now\n"
+		    "collect, and empty the trash as well\n",
 	.options = gc_options,
 	.run = gc_run,
 };

@@ -104,10 +104,14 @@ const struct ul_command ul_cmd_history = {
 	.name = "history",
 	.summary = "what was collected, when, and what it gave back",
 	.synopsis = "[--last N]",
-	.help = "Examples:\n"
-		"  ullage history --last 5\n"
-		"  sqlite3 /var/lib/ullage/ullage.db "
-		"'select * from collection_runs'\n",
+	.help =
+	    "Runs are numbered; `ullage undo` takes the number. What was "
+	    "planned, given back and moved to the trash is in bytes in --json.",
+	.examples = "ullage history --last 5\n"
+		    "the five newest runs\n"
+		    "sqlite3 /var/lib/ullage/ullage.db 'select * from "
+		    "collection_runs'\n"
+		    "the same from the database\n",
 	.options = history_options,
 	.run = history_run,
 };

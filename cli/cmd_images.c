@@ -113,11 +113,12 @@ const struct ul_command ul_cmd_images = {
 		"would come back to the byte if this image alone were\n"
 		"removed, SHARED what others keep. USES counts containers "
 		"(leases that hold a\nsnapshot on it). With --quiet: names "
-		"alone.\n\n"
-		"Examples:\n"
-		"  ullage images --sort unique\n"
-		"  ullage images --json | jq -r '.images[] | "
-		"[.unique_bytes, .names[0]] | @tsv'\n",
+		"alone.",
+	.examples = "ullage images --sort unique\n"
+		    "first what would give back most\n"
+		    "ullage images --json | jq -r '.images[] | [.unique_bytes, "
+		    ".names[0]] | @tsv'\n"
+		    "bytes and names for a script\n",
 	.options = images_options,
 	.run = images_run,
 };

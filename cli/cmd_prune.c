@@ -138,7 +138,7 @@ const struct ul_command ul_cmd_prune = {
 	.name = "prune",
 	.summary = "remove images by rule, and what they alone kept",
 	.synopsis = "[-n] [-y] [-a] [--untagged] [--filter KEY=VALUE]... "
-		    "[NAME|PATTERN ...]",
+		    "[--plan FILE] [-o FILE] [NAME|PATTERN ...]",
 	.help = "Without names: dangling images, with -a every image that no "
 		"container uses. NAME\nis an image's name or a digest, PATTERN "
 		"a glob such as 'team/*:dev-*'. Pinned\nimages and those in "
@@ -151,12 +151,15 @@ const struct ul_command ul_cmd_prune = {
 		"  until=TIME|DURATION   created before then, or longer ago\n"
 		"  unused-for=DURATION   last used longer ago\n"
 		"  label=KEY[=VALUE]     has the label; label!= has it not\n"
-		"  reference=PATTERN     its name matches\n\n"
-		"Examples:\n"
-		"  ullage prune -n -a\n"
-		"  ullage prune -y app:1 'team/*:dev-*'\n"
-		"  ullage prune -a --filter unused-for=30d -n -o plan.json\n"
-		"  ullage prune -y --plan plan.json\n",
+		"  reference=PATTERN     its name matches",
+	.examples = "ullage prune -n -a\n"
+		    "see what all unused images would give back\n"
+		    "ullage prune -y app:1 'team/*:dev-*'\n"
+		    "remove these by name, without a question\n"
+		    "ullage prune -a --filter unused-for=30d -n -o plan.json\n"
+		    "save a plan to look at\n"
+		    "ullage prune -y --plan plan.json\n"
+		    "carry out exactly that plan, or nothing\n",
 	.options = prune_options,
 	.run = prune_run,
 };

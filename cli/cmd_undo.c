@@ -57,10 +57,11 @@ const struct ul_command ul_cmd_undo = {
 	.synopsis = "RUN",
 	.help = "Names, blobs and unpacked layers of that run come back as "
 		"they were. A name that\nstands for something else by now "
-		"stays as it is.\n\n"
-		"Examples:\n"
-		"  ullage history\n"
-		"  ullage undo 12\n",
+		"stays as it is.",
+	.examples = "ullage history\n"
+		    "find the number of the run\n"
+		    "ullage undo 12\n"
+		    "put back what run 12 removed\n",
 	.options = undo_options,
 	.run = undo_run,
 };

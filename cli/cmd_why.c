@@ -208,11 +208,13 @@ const struct ul_command ul_cmd_why = {
 	.help = "OBJECT is an image's name, a digest or a beginning of one, "
 		"a snapshot's key, a\nlease's id, or a path below the store. "
 		"Shown is the shortest way from each root\nthat reaches it, "
-		"nearest first.\n\n"
-		"Examples:\n"
-		"  ullage why app:2\n"
-		"  ullage why sha256:f5b14def\n"
-		"  ullage why /var/lib/ullage/store/snapshots/key-web\n",
+		"nearest first.",
+	.examples = "ullage why app:2\n"
+		    "the name or lease that keeps app:2\n"
+		    "ullage why sha256:f5b14def\n"
+		    "which images a layer belongs to\n"
+		    "ullage why /var/lib/ullage/store/snapshots/key-web\n"
+		    "what keeps a directory\n",
 	.options = why_options,
 	.run = why_run,
 };
