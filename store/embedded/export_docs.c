@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "store/embedded/import_walk.h"
 #include "store/embedded/ingest.h"
@@ -29,21 +30,29 @@ static const char *tag_of(const char *name)
 	return colon + 1;
 }
 
-/* skopeo finds an image of an archive by this. */
-static const char *ref_name_of(const struct ul_export_entry *entries,
-			       size_t count, size_t at)
+/* Whether two images have the same tag: skopeo finds one by ref.name. */
+static bool has_same_tags(const struct ul_export_entry *entries, size_t count)
 {
-	const char *tag = tag_of(entries[at].name);
+	ul_cleanup(ul_map_release) struct ul_map seen = UL_MAP_INIT;
+	bool is_added = true;
 	size_t i;
 
-	for (i = 0; tag && i < count; i++) {
-		const char *other =
-		    i != at && entries[i].name ? tag_of(entries[i].name) : NULL;
+	for (i = 0; is_added && i < count; i++) {
+		const char *tag =
+		    entries[i].name ? tag_of(entries[i].name) : NULL;
 
-		if (other && !strcmp(other, tag))
-			tag = NULL;
+		/* Without memory: whole names are right as well. */
+		if (tag && !ul_map_put(&seen, tag, strlen(tag), 0, &is_added))
+			return true;
 	}
-	return tag ? tag : entries[at].name;
+	return !is_added;
+}
+
+static const char *ref_name_of(const char *name, bool is_whole)
+{
+	const char *tag = is_whole ? NULL : tag_of(name);
+
+	return tag ? tag : name;
 }
 
 static bool is_name_key(const char *key)
@@ -53,13 +62,13 @@ static bool is_name_key(const char *key)
 }
 
 static int index_add(struct ul_layout_index *index,
-		     const struct ul_export_entry *entries, size_t count,
-		     size_t at, struct ul_err *err)
+		     const struct ul_export_entry *entry, bool is_whole,
+		     struct ul_err *err)
 {
-	struct ul_descriptor descriptor = *entries[at].descriptor;
+	struct ul_descriptor descriptor = *entry->descriptor;
 	ul_cleanup(ul_freep) struct ul_annotation *kept =
 	    ul_calloc(descriptor.annotation_count + 2, sizeof *kept);
-	const char *name = entries[at].name;
+	const char *name = entry->name;
 	size_t i, len = 0;
 
 	if (!kept)
@@ -74,7 +83,7 @@ static int index_add(struct ul_layout_index *index,
 	if (name)
 		kept[len++] = (struct ul_annotation){
 			UL_ANNOTATION_REF_NAME,
-			ref_name_of(entries, count, at),
+			ref_name_of(name, is_whole),
 		};
 	descriptor.annotations = kept;
 	descriptor.annotation_count = len;
@@ -86,13 +95,14 @@ int ul_export_index(const struct ul_export_entry *entries, size_t count,
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index =
 	    ul_layout_index_new();
+	bool is_whole = has_same_tags(entries, count);
 	size_t i;
 	int rc = 0;
 
 	if (!index)
 		return ul_err_nomem(err);
 	for (i = 0; !rc && i < count; i++)
-		rc = index_add(index, entries, count, i, err);
+		rc = index_add(index, &entries[i], is_whole, err);
 	return rc ? rc : ul_layout_index_dump(index, ret_json, err);
 }
 

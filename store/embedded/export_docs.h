@@ -17,8 +17,9 @@ struct ul_export_entry {
 };
 
 /*
- * index.json: io.containerd.image.name and ref.name as Docker writes them, the
- * tag alone where no other image here has it. UL_E_NOMEM, UL_E_INVALID.
+ * index.json: io.containerd.image.name, and ref.name as Docker writes it, the
+ * tag alone; whole names where two images have one tag. UL_E_NOMEM,
+ * UL_E_INVALID.
  */
 int ul_export_index(const struct ul_export_entry *entries, size_t count,
 		    struct ul_buf *ret_json, struct ul_err *err);

@@ -362,6 +362,9 @@ static int put_in_place(struct import *import, struct ul_err *err)
 			    is_replacing, err);
 	if (!rc)
 		rc = ul_ingest_settle(&import->ingest, err);
+	if (!rc && is_replacing)
+		rc = ul_names_release_moved(import->store, import->names,
+					    import->name_count, err);
 	if (!rc)
 		rc = ul_names_put(import->store, import->names,
 				  import->name_count, is_replacing, err);

@@ -1,5 +1,6 @@
 #include "store/embedded/ingest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,23 +13,33 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/remove.h"
 #include "store/embedded/ingest_trash.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
 
 enum { LOCK_WAIT_MS = 5000 };
 
+/* It is flat and all in it is ours. What cannot be removed is found by a
+ * collection. */
+static void folder_remove(const struct ul_ingest *ingest)
+{
+	int fd = openat(ingest->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		unlinkat(ingest->fd, entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	unlinkat(ingest->store->ingest_fd, ingest->name, AT_REMOVEDIR);
+}
+
 void ul_ingest_release(struct ul_ingest *ingest)
 {
-	const char *name = ingest->name;
-	struct ul_err ignored = UL_ERR_INIT;
-	struct ul_removed removed;
-
-	/* What cannot be removed is found by a collection. */
-	if (*name)
-		ul_remove_trees(ingest->store->ingest_fd, &name, 1, &removed,
-				&ignored);
+	if (*ingest->name)
+		folder_remove(ingest);
 	ul_closep(&ingest->fd);
 	ul_map_release(&ingest->by_digest);
 	free(ingest->held);

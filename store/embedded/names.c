@@ -288,3 +288,72 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 	}
 	return 0;
 }
+
+static bool name_moves(const struct ul_layout_index *index,
+		       const struct ul_new_name *name)
+{
+	size_t i;
+
+	for (i = 0; name->name && i < ul_layout_index_count(index); i++) {
+		const struct ul_layout_entry *entry =
+			ul_layout_index_entry(index, i);
+
+		if (same_name(entry->name, name->name) &&
+		    !ul_digest_equal(&entry->descriptor.digest,
+				     &name->descriptor.digest))
+			return true;
+	}
+	return false;
+}
+
+static int release_moved(struct ul_embedded *store,
+			 const struct ul_new_name *const *moving, size_t count,
+			 struct ul_err *err)
+{
+	const struct ul_scan_options options = {
+		.as_of_unix_s = ul_clock_unix_s(),
+		.for_change = true,
+	};
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(ul_freep) uint32_t *objects =
+		ul_calloc(count, sizeof *objects);
+	size_t i, len = 0;
+	int rc;
+
+	if (!objects)
+		return ul_err_nomem(err);
+	rc = ul_embedded_scan(&store->base, &options, &view, err);
+	if (rc)
+		return rc;
+	for (i = 0; i < count; i++) {
+		uint32_t at = ul_record_find(&view.record, UL_KIND_IMAGE, "",
+					     "", moving[i]->name);
+
+		if (at != UL_OBJECT_NONE && !view.record.objects[at].is_gone)
+			objects[len++] = at;
+	}
+	return ul_embedded_release(&store->base, &view, objects, len, err);
+}
+
+int ul_names_release_moved(struct ul_embedded *store,
+			   const struct ul_new_name *names, size_t count,
+			   struct ul_err *err)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	ul_cleanup(ul_freep) const struct ul_new_name **moving =
+		ul_calloc(count + 1, sizeof *moving);
+	size_t i, len = 0;
+	int rc;
+
+	assert(store->is_locked);
+	if (!moving)
+		return ul_err_nomem(err);
+	rc = ul_embedded_index_read(store, &index, NULL, err);
+	for (i = 0; !rc && i < count; i++) {
+		if (name_moves(index, &names[i]))
+			moving[len++] = &names[i];
+	}
+	if (rc || !len)
+		return rc;
+	return release_moved(store, moving, len, err);
+}

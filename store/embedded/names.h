@@ -36,6 +36,15 @@ int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 int ul_names_check(struct ul_embedded *store, const struct ul_new_name *names,
 		   size_t count, bool replace, struct ul_err *err);
 
+/*
+ * Before ul_names_put() with `replace`, under the lock: note that it is we who
+ * let go of what these names stood for, so that no grace applies to it. Scans
+ * the store where a name moves, else does nothing. Returns as the scan does.
+ */
+int ul_names_release_moved(struct ul_embedded *store,
+			   const struct ul_new_name *names, size_t count,
+			   struct ul_err *err);
+
 /* Note that an image (by digest) was used now. UL_E_DB. */
 int ul_names_used(struct ul_embedded *store, const char *digest,
 		  struct ul_err *err);
