@@ -358,86 +358,66 @@ static int live_snapshots_list(struct ul_scan *scan)
 	return 0;
 }
 
-/*
- * Chain IDs of images that are needed and whose topmost layer lies in the
- * trash: an image's layers live and die together, and what an unpacking left
- * behind half done belongs to none.
- */
+/* Chain IDs of all layers, unpacked or not, of configs that are needed. */
 struct chains {
-	struct ul_map trashed; /* keys of snapshots in the trash */
 	struct ul_map set;
 	struct ul_arena arena;
 };
 
 static void chains_release(struct chains *chains)
 {
-	ul_map_release(&chains->trashed);
 	ul_map_release(&chains->set);
 	ul_arena_release(&chains->arena);
 }
 
-/* Add all of one chain, or look at its top only. False without memory. */
-static bool chain_walk(struct chains *chains, const char *diff_ids, bool is_add,
-		       char top[UL_DIGEST_TEXT_MAX])
+static bool chains_add(struct chains *chains, const char *diff_ids)
 {
 	struct ul_digest sum = UL_DIGEST_INIT, diff;
+	char text[UL_DIGEST_TEXT_MAX];
 	const char *copy;
 	size_t len;
 
-	*top = '\0';
 	for (; *diff_ids; diff_ids += len + (diff_ids[len] == ' ')) {
 		len = strcspn(diff_ids, " ");
-		if (len >= UL_DIGEST_TEXT_MAX)
+		if (len >= sizeof text)
 			return true;
-		memcpy(top, diff_ids, len);
-		top[len] = '\0';
-		if (!ul_digest_parse(top, &diff))
+		memcpy(text, diff_ids, len);
+		text[len] = '\0';
+		if (!ul_digest_parse(text, &diff))
 			return true;
 		ul_digest_chain(&sum, &diff, &sum);
-		ul_digest_format(&sum, top);
-		if (!is_add)
-			continue;
-		copy = ul_arena_strdup(&chains->arena, top);
+		ul_digest_format(&sum, text);
+		copy = ul_arena_strdup(&chains->arena, text);
 		if (!copy || !ul_map_set(&chains->set, copy, strlen(copy), 1))
 			return false;
 	}
 	return true;
 }
 
-static bool chains_trashed(const struct ul_scan *scan, struct chains *chains)
+static bool has_trashed_snapshot(const struct ul_scan *scan)
 {
 	size_t i;
 
 	for (i = 0; i < scan->inventory.len; i++) {
-		const struct ul_item *item = &scan->inventory.items[i];
-
-		if (item->kind == UL_ITEM_TRASH &&
-		    item->was_kind == UL_KIND_SNAPSHOT &&
-		    !ul_map_set(&chains->trashed, item->was_key,
-				strlen(item->was_key), 1))
-			return false;
+		if (scan->inventory.items[i].kind == UL_ITEM_TRASH &&
+		    scan->inventory.items[i].was_kind == UL_KIND_SNAPSHOT)
+			return true;
 	}
-	return true;
+	return false;
 }
 
 static bool chains_list(const struct ul_scan *scan, struct chains *chains)
 {
 	const struct ul_record *record = scan->record;
-	char top[UL_DIGEST_TEXT_MAX];
 	size_t i;
 
-	if (!chains_trashed(scan, chains))
-		return false;
-	for (i = 0; chains->trashed.len && i < record->object_count; i++) {
-		const struct ul_config_facts *config =
-		    record->objects[i].config;
-
-		if (!config || !ul_mark_keeps(&scan->mark, &scan->view->graph,
-					      (uint32_t)i))
-			continue;
-		(void)chain_walk(chains, config->diff_ids, false, top);
-		if (ul_map_get_str(&chains->trashed, top) != UL_MAP_NONE &&
-		    !chain_walk(chains, config->diff_ids, true, top))
+	if (!has_trashed_snapshot(scan))
+		return true;
+	for (i = 0; i < record->object_count; i++) {
+		if (record->objects[i].config &&
+		    ul_mark_keeps(&scan->mark, &scan->view->graph,
+				  (uint32_t)i) &&
+		    !chains_add(chains, record->objects[i].config->diff_ids))
 			return false;
 	}
 	return true;
@@ -490,7 +470,6 @@ static int trash_add(struct ul_scan *scan, const struct chains *chains,
 static int trash_list(struct ul_scan *scan)
 {
 	ul_cleanup(chains_release) struct chains chains = {
-		.trashed = UL_MAP_INIT,
 		.set = UL_MAP_INIT,
 		.arena = UL_ARENA_INIT,
 	};
