@@ -158,11 +158,14 @@ static bool refs_equal(const struct ul_record *record,
 		       const struct ul_object *object,
 		       const struct ul_object_ref *refs, size_t count)
 {
-	const struct ul_object_ref *old = record->refs + object->first_ref;
+	const struct ul_object_ref *old;
 	size_t i;
 
 	if (object->ref_count != count)
 		return false;
+	if (!count)
+		return true; /* there may be no references at all */
+	old = record->refs + object->first_ref;
 	for (i = 0; i < count; i++) {
 		if (old[i].target != refs[i].target ||
 		    old[i].kind != refs[i].kind ||
