@@ -58,6 +58,56 @@ const char *ul_layer_work_keep(struct ul_layer_work *work, const char *path,
 	return kept;
 }
 
+int ul_layer_extra_add(struct ul_layer_work *work, const char *path,
+		       struct ul_err *err)
+{
+	uint32_t index = ul_map_get_str(&work->extra_by_path, path);
+	struct ul_layer_extra *extras;
+
+	if (index != UL_MAP_NONE) {
+		work->extras[index].is_claimed = false;
+		return 0;
+	}
+	extras = ul_grow(work->extras, &work->extra_cap, work->extra_count + 1,
+			 sizeof *extras);
+	if (!extras)
+		return ul_err_nomem(err);
+	work->extras = extras;
+	path = ul_layer_work_keep(work, path, err);
+	if (!path)
+		return err->code;
+	if (!ul_map_set(&work->extra_by_path, path, strlen(path),
+			(uint32_t)work->extra_count))
+		return ul_err_nomem(err);
+	extras[work->extra_count++] = (struct ul_layer_extra){ .path = path };
+	return 0;
+}
+
+void ul_layer_extra_claim(struct ul_layer_work *work, const char *path)
+{
+	uint32_t index;
+
+	if (work->extra_count == 0)
+		return;
+	index = ul_map_get_str(&work->extra_by_path, path);
+	if (index != UL_MAP_NONE)
+		work->extras[index].is_claimed = true;
+}
+
+void ul_layer_extra_claim_dir(struct ul_layer_work *work,
+			      const struct ul_layer_dir *dir)
+{
+	for (; dir && work->extra_count > 0; dir = dir->parent)
+		ul_layer_extra_claim(work, dir->path);
+}
+
+bool ul_layer_extra_is(const struct ul_layer_work *work, const char *path)
+{
+	uint32_t index = ul_map_get_str(&work->extra_by_path, path);
+
+	return index != UL_MAP_NONE && !work->extras[index].is_claimed;
+}
+
 int ul_layer_work_tar_failed(const struct ul_layer_work *work,
 			     struct ul_err *err)
 {
@@ -77,9 +127,10 @@ static void work_release(struct ul_layer_work *work)
 {
 	ul_layer_tree_release(&work->tree);
 	ul_map_release(&work->dir_by_path);
+	ul_map_release(&work->extra_by_path);
 	ul_arena_release(&work->arena);
 	free(work->dirs);
-	free(work->whiteouts);
+	free(work->extras);
 }
 
 static void tar_freep(struct archive **tar)
@@ -190,7 +241,7 @@ static int layer_build(struct ul_layer_work *work, struct stream *stream,
 	if (!rc)
 		rc = tar_apply(work, stream, err);
 	if (!rc)
-		rc = ul_layer_whiteouts_settle(work, err);
+		rc = ul_layer_extras_settle(work, err);
 	if (!rc)
 		rc = ul_layer_finish_dirs(work, err);
 	work->tar = NULL;

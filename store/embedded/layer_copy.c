@@ -165,7 +165,7 @@ int ul_layer_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 
 	rc = ul_layer_path_join(dir, name, path, err);
 	if (!rc)
-		rc = ul_layer_make_here(work, dir, err);
+		rc = ul_layer_make_here_unasked(work, dir, err);
 	if (!rc)
 		rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, &passes_on,
 					err);
@@ -185,5 +185,7 @@ int ul_layer_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 		rc = ul_layer_attr_set_owner_mode(work, &object, &attr, err);
 	if (!rc)
 		rc = ul_layer_xattrs_copy(work, from, &object, err);
-	return rc ? rc : ul_layer_attr_set_times(&object, &attr, err);
+	if (!rc)
+		rc = ul_layer_attr_set_times(&object, &attr, err);
+	return rc ? rc : ul_layer_extra_add(work, path, err);
 }

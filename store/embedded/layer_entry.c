@@ -445,6 +445,8 @@ static int item_make(struct ul_layer_work *work, struct item *item,
 	rc = item_parent(work, item, err);
 	if (rc)
 		return rc;
+	ul_layer_extra_claim_dir(work, item->dir);
+	ul_layer_extra_claim(work, item->real);
 	if (archive_entry_hardlink(item->entry))
 		rc = hardlink_make(work, item, err);
 	else if (type == AE_IFDIR)

@@ -230,7 +230,9 @@ static int dir_copy_up(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	if (!rc)
 		rc = ul_layer_keep_dir(work, dir->path, &attr, err);
 	dir->is_here = !rc;
-	return rc;
+	return rc || !work->makes_extras
+		   ? rc
+		   : ul_layer_extra_add(work, dir->path, err);
 }
 
 int ul_layer_make_here(struct ul_layer_work *work, struct ul_layer_dir *dir,
@@ -249,6 +251,17 @@ int ul_layer_make_here(struct ul_layer_work *work, struct ul_layer_dir *dir,
 	return 0;
 }
 
+int ul_layer_make_here_unasked(struct ul_layer_work *work,
+			       struct ul_layer_dir *dir, struct ul_err *err)
+{
+	int rc;
+
+	work->makes_extras = true;
+	rc = ul_layer_make_here(work, dir, err);
+	work->makes_extras = false;
+	return rc;
+}
+
 struct unasked {
 	struct ul_layer_work *work;
 	struct timespec when;
@@ -262,6 +275,7 @@ static int dir_make_unasked(void *arg, struct ul_layer_dir *parent,
 	struct ul_layer_attr attr = attr_unasked(unasked->when);
 	ul_cleanup(ul_closep) int fd = -1;
 	char path[UL_LAYER_PATH_SIZE];
+	struct stat st;
 	bool is_new;
 	int rc;
 
@@ -273,8 +287,16 @@ static int dir_make_unasked(void *arg, struct ul_layer_dir *parent,
 	if (!rc)
 		rc =
 		    ul_layer_make_dir_at(work, parent, name, &fd, &is_new, err);
-	if (!rc)
-		rc = dir_set_attr(work, fd, &attr, err);
+	if (!rc && fstat(fd, &st))
+		rc = ul_err_sys(err, "stat directory");
+	if (rc)
+		return rc;
+	/* As mkdir() has made it in a directory that gives its group on. */
+	if (st.st_mode & S_ISGID) {
+		attr.gid = st.st_gid;
+		attr.mode |= S_ISGID;
+	}
+	rc = dir_set_attr(work, fd, &attr, err);
 	return rc ? rc : ul_layer_keep_dir(work, path, &attr, err);
 }
 

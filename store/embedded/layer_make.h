@@ -27,6 +27,10 @@ int ul_layer_make_root(struct ul_layer_work *work, struct ul_err *err);
 int ul_layer_make_here(struct ul_layer_work *work, struct ul_layer_dir *dir,
 		       struct ul_err *err);
 
+/* The same for what is no entry: what is made is an extra (layer_work.h). */
+int ul_layer_make_here_unasked(struct ul_layer_work *work,
+			       struct ul_layer_dir *dir, struct ul_err *err);
+
 /*
  * The directory that a clean path leads to, in this layer. What no layer has
  * is made, root's, 0755, with the time `when`.

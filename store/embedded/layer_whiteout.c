@@ -14,23 +14,6 @@
 #include "store/embedded/layer_make.h"
 #include "store/embedded/layer_work.h"
 
-static int whiteout_keep(struct ul_layer_work *work, const char *path,
-			 struct ul_err *err)
-{
-	const char **whiteouts;
-
-	whiteouts = ul_grow(work->whiteouts, &work->whiteout_cap,
-			    work->whiteout_count + 1, sizeof *whiteouts);
-	if (!whiteouts)
-		return ul_err_nomem(err);
-	work->whiteouts = whiteouts;
-	path = ul_layer_work_keep(work, path, err);
-	if (!path)
-		return err->code;
-	work->whiteouts[work->whiteout_count++] = path;
-	return 0;
-}
-
 /* Linux lets everybody make 0/0 (since 5.8); others may not. */
 static int whiteout_make(struct ul_layer_work *work, struct ul_layer_dir *dir,
 			 const char *name, const char *path, struct ul_err *err)
@@ -40,13 +23,13 @@ static int whiteout_make(struct ul_layer_work *work, struct ul_layer_dir *dir,
 
 	rc = ul_layer_work_count(work, err);
 	if (!rc)
-		rc = ul_layer_make_here(work, dir, err);
+		rc = ul_layer_make_here_unasked(work, dir, err);
 	if (!rc)
 		rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, NULL, err);
 	if (rc)
 		return rc;
 	if (!mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)))
-		return whiteout_keep(work, path, err);
+		return ul_layer_extra_add(work, path, err);
 	if (errno != EPERM)
 		return ul_err_sys(err, "make whiteout");
 	work->result.skipped_devices++;
@@ -63,6 +46,17 @@ static int dir_make_opaque(struct ul_layer_work *work, const char *path,
 	if (fd < 0)
 		return ul_err_sys(err, "open directory %s", path);
 	return ul_layer_xattr_set_opaque(work, fd, err);
+}
+
+/* What this layer made for those below goes with them. */
+static int extra_remove(struct ul_layer_work *work, struct ul_layer_dir *dir,
+			const char *name, struct ul_err *err)
+{
+	int dir_fd;
+	int rc;
+
+	rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, NULL, err);
+	return rc ? rc : ul_layer_make_room(dir_fd, name, err);
 }
 
 /* Hide one name. `dir` and all others are invalid afterwards. */
@@ -84,6 +78,12 @@ static int name_hide(struct ul_layer_work *work, struct ul_layer_dir *dir,
 		return rc;
 	if (here.kind == UL_LAYER_ABSENT)
 		return 0;
+	if (here.layer == 0 && ul_layer_extra_is(work, path)) {
+		rc = extra_remove(work, dir, name, err);
+		here.layer = 1;
+	}
+	if (rc)
+		return rc;
 	if (here.layer != 0)
 		rc = whiteout_make(work, dir, name, path, err);
 	else if (here.kind == UL_LAYER_DIR && below.kind == UL_LAYER_DIR)
@@ -138,7 +138,7 @@ int ul_layer_opaque(struct ul_layer_work *work, const char *parent,
 			rc = root_hide_layer(work, work->tree.fds[i], err);
 		return rc;
 	}
-	rc = ul_layer_make_here(work, dir, err);
+	rc = ul_layer_make_here_unasked(work, dir, err);
 	if (!rc)
 		rc = dir_make_opaque(work, dir->path, err);
 	if (!rc)
@@ -146,16 +146,15 @@ int ul_layer_opaque(struct ul_layer_work *work, const char *parent,
 	return rc;
 }
 
-/* Remove one if it still is one and nothing is below it. */
-static int whiteout_settle(struct ul_layer_work *work, const char *path,
-			   struct ul_err *err)
+/* Remove one if nothing that is below shows at its path any more. */
+static int extra_settle(struct ul_layer_work *work, const char *path,
+			struct ul_err *err)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	char parent[UL_LAYER_PATH_SIZE];
 	struct ul_layer_found below;
 	struct ul_layer_dir *dir;
-	struct stat st;
 	int dir_fd;
 	int rc;
 
@@ -165,7 +164,7 @@ static int whiteout_settle(struct ul_layer_work *work, const char *path,
 	rc = ul_layer_tree_dir(&work->tree, parent, NULL, NULL, &dir, err);
 	if (rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
 		return 0; /* its directory has been replaced since */
-	if (rc || !dir || !dir->is_here)
+	if (rc || !dir || !dir->is_here || strcmp(dir->path, parent) != 0)
 		return rc;
 	rc = ul_layer_tree_open(&work->tree, dir, &dir_fd, NULL, err);
 	if (!rc)
@@ -173,21 +172,21 @@ static int whiteout_settle(struct ul_layer_work *work, const char *path,
 					err);
 	if (rc || below.kind != UL_LAYER_ABSENT)
 		return rc;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
-	    !ul_layer_is_whiteout(&st))
-		return 0;
-	if (unlinkat(dir_fd, name, 0))
-		return ul_err_sys(err, "remove whiteout %s", path);
-	return 0;
+	rc = ul_layer_make_room(dir_fd, name, err);
+	if (!rc)
+		ul_layer_tree_forget(&work->tree, path);
+	return rc;
 }
 
-int ul_layer_whiteouts_settle(struct ul_layer_work *work, struct ul_err *err)
+int ul_layer_extras_settle(struct ul_layer_work *work, struct ul_err *err)
 {
 	size_t i;
 	int rc;
 
-	for (i = 0; i < work->whiteout_count; i++) {
-		rc = whiteout_settle(work, work->whiteouts[i], err);
+	for (i = 0; i < work->extra_count; i++) {
+		if (work->extras[i].is_claimed)
+			continue;
+		rc = extra_settle(work, work->extras[i].path, err);
 		if (rc)
 			return rc;
 	}

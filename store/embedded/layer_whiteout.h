@@ -17,9 +17,9 @@ int ul_layer_opaque(struct ul_layer_work *work, const char *parent,
 		    struct ul_err *err);
 
 /*
- * At the end: remove whiteouts that hide nothing any more, since a directory
- * above became opaque after them.
+ * At the end: remove whiteouts that hide nothing any more, and all else that
+ * was made for what is below, where something above became opaque after it.
  */
-int ul_layer_whiteouts_settle(struct ul_layer_work *work, struct ul_err *err);
+int ul_layer_extras_settle(struct ul_layer_work *work, struct ul_err *err);
 
 #endif

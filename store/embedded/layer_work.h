@@ -27,6 +27,16 @@ struct ul_layer_kept {
 	struct timespec atime, mtime;
 };
 
+/*
+ * What this layer has without an entry of its own: whiteouts, directories made
+ * for them, copies of what hard links name. Hidden with the layers below, but
+ * for those that an entry has claimed since.
+ */
+struct ul_layer_extra {
+	const char *path;
+	bool is_claimed;
+};
+
 struct ul_layer_work {
 	struct ul_layer_tree tree;
 	const struct ul_layer_limits *limits; /* borrowed */
@@ -45,12 +55,27 @@ struct ul_layer_work {
 	struct ul_layer_kept *dirs; /* owned */
 	size_t dir_count, dir_cap;
 	struct ul_map dir_by_path;
-	const char **whiteouts; /* owned; paths */
-	size_t whiteout_count, whiteout_cap;
+	struct ul_layer_extra *extras; /* owned */
+	size_t extra_count, extra_cap;
+	struct ul_map extra_by_path;
+	bool makes_extras; /* directories copied up now are extras */
 };
 
 /* Count one more object of this layer: UL_E_LIMIT where there are too many. */
 int ul_layer_work_count(struct ul_layer_work *work, struct ul_err *err);
+
+/* Remember what was made without an entry. UL_E_LIMIT, UL_E_NOMEM. */
+int ul_layer_extra_add(struct ul_layer_work *work, const char *path,
+		       struct ul_err *err);
+
+/* An entry stands at the path now. */
+void ul_layer_extra_claim(struct ul_layer_work *work, const char *path);
+
+/* An entry stands in the directory: it and those above are claimed. */
+void ul_layer_extra_claim_dir(struct ul_layer_work *work,
+			      const struct ul_layer_dir *dir);
+
+bool ul_layer_extra_is(const struct ul_layer_work *work, const char *path);
 
 /* A copy of a path that lives until the end. NULL with UL_E_LIMIT or
  * UL_E_NOMEM in err. */
