@@ -238,6 +238,24 @@ file dir/sub/.wh..wh..opq
 END
 )"
 
+differs='/ type=d /s/ mtime=[^ ]*//' # as above, and the unlisted one
+compare "hidden after whiteouts and links needed it" "$base" \
+	"$(packed_make <<'END'
+file dir/sub/.wh..wh..opq
+file dir/.wh..wh..opq
+link lplain link=plain mtime=109
+file .wh.plain
+link lx link=opq/old mtime=110
+file .wh.opq
+file usr/lib/.wh.a
+file .wh.usr
+END
+)" "$(packed_make <<'END'
+file dir/again data=1 mtime=2
+dir usr mtime=3 mode=2755 gid=8
+file usr/unlisted/f data=1 mtime=2
+END
+)"
 differs='/^dir /s/ mtime=[^ ]*//' # as above
 compare "opaque root" "$base" "$(packed_make <<'END'
 dir dir mtime=3

@@ -821,6 +821,45 @@ static void test_layer__an_unlisted_root_is_as_the_one_below(void **state)
 	assert_int_equal(fgetxattr(fs_fd(state), "user.k", NULL, 0), 1);
 }
 
+static void test_layer__what_is_no_entry_is_hidden_with_the_rest(void **state)
+{
+	LOWER(state, { .path = "c/c/f", .data = "f" },
+	      { .path = "d/d/f", .data = "f" },
+	      { .path = "e/f", .data = "f", .mode = 0600 },
+	      { .path = "g", .data = "g" }, { .path = "h/h/h", .data = "h" });
+	APPLY(state, { .path = "c/c/.wh..wh..opq" },
+	      { .path = "c/.wh..wh..opq" }, { .path = "d/d/.wh.f" },
+	      { .path = ".wh.d" }, { .path = "le", .type = '1', .link = "e/f" },
+	      { .path = "e/.wh..wh..opq" },
+	      { .path = "lg", .type = '1', .link = "g" }, { .path = ".wh.g" },
+	      { .path = "h/.wh.h" }, { .path = "h/new", .data = "new" },
+	      { .path = ".wh.h" });
+	assert_true(is_opaque(state, "c"));
+	assert_absent(state, "c/c");
+	assert_whiteout(state, "d");
+	assert_text(state, "le", "f");
+	assert_int_equal(stat_of(state, "le").st_mode, S_IFREG | 0600);
+	assert_true(is_opaque(state, "e"));
+	assert_absent(state, "e/f");
+	assert_text(state, "lg", "g");
+	assert_whiteout(state, "g");
+	assert_true(is_opaque(state, "h"));
+	assert_absent(state, "h/h");
+	assert_text(state, "h/new", "new");
+}
+
+static void test_layer__unlisted_directories_take_a_given_group(void **state)
+{
+	struct stat st;
+
+	APPLY(state, { .path = "d", .type = '5', .mode = 02750 },
+	      { .path = "d/e/f", .data = "f" });
+	st = stat_of(state, "d/e");
+	assert_int_equal(st.st_mode, S_IFDIR | 02755);
+	assert_int_equal(st.st_gid, stat_of(state, "d").st_gid);
+	assert_int_equal(stat_of(state, "d/e/f").st_mode, S_IFREG | 0644);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -849,6 +888,8 @@ int main(void)
 		TEST(test_layer__files_keep_holes),
 		TEST(test_layer__default_acls_are_not_inherited),
 		TEST(test_layer__an_unlisted_root_is_as_the_one_below),
+		TEST(test_layer__what_is_no_entry_is_hidden_with_the_rest),
+		TEST(test_layer__unlisted_directories_take_a_given_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
