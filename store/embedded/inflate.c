@@ -68,7 +68,7 @@ static int packed_fill(struct ul_inflate *z, struct ul_err *err)
 
 static int magic_read(struct ul_inflate *z, struct ul_err *err)
 {
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	while (z->len < MAGIC_BYTES && !z->fd_at_end) {

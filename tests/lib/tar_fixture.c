@@ -27,7 +27,9 @@ static void field(char *at, size_t size, uint64_t value)
 		at[0] = (char)0x80;
 		return;
 	}
-	snprintf(at, size, "%0*llo", (int)size - 1, (unsigned long long)value);
+	for (i = size - 1; i-- > 0; value >>= 3)
+		at[i] = (char)('0' + (value & 7));
+	at[size - 1] = '\0';
 }
 
 void tar_checksum(char block[BLOCK])
