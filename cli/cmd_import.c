@@ -120,6 +120,27 @@ static void answer_text(const struct ul_import_report *report)
 	}
 }
 
+static void unpacked_text(const struct ul_cli *cli,
+			  const struct ul_import_report *report,
+			  const struct ul_unpack_result *unpacked)
+{
+	size_t i, new_layers = 0, reused_layers = 0;
+
+	for (i = 0; i < report->image_count; i++) {
+		new_layers += unpacked[i].new_layers;
+		reused_layers += unpacked[i].reused_layers;
+		if (!unpacked[i].platform_count)
+			ul_cli_say(cli,
+				   "%s has nothing to unpack: it is no image "
+				   "(a build cache or another artifact)",
+				   report->images[i].name);
+	}
+	if (!cli->json)
+		ul_cli_print("%zu layer%s unpacked, %zu there already\n",
+			     new_layers, new_layers == 1 ? "" : "s",
+			     reused_layers);
+}
+
 static int unpack_all(struct ul_cli *cli, const struct ul_import_report *report,
 		      struct ul_unpack_result **ret, struct ul_err *err)
 {
@@ -135,6 +156,8 @@ static int unpack_all(struct ul_cli *cli, const struct ul_import_report *report,
 		rc = ul_unpacking_run(cli, &report->images[i].digest,
 				      report->images[i].name, NULL,
 				      &unpacked[i], err);
+	if (!rc)
+		unpacked_text(cli, report, unpacked);
 	return rc;
 }
 

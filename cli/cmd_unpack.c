@@ -48,7 +48,9 @@ static int unpack_one(struct ul_cli *cli, const struct ul_view *view,
 	rc = ul_unpacking_run(cli, &digest, name, platform, &unpacked, err);
 	if (!rc && !unpacked.platform_count)
 		return ul_err_set(err, UL_E_UNSUPPORTED,
-				  "%s cannot be unpacked", name);
+				  "%s has nothing to unpack: it is no image (a "
+				  "build cache or another artifact)",
+				  name);
 	return rc ? rc
 		  : answer(cli, name, view->images[image].digest, &unpacked,
 			   err);

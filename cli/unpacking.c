@@ -50,11 +50,6 @@ int ul_unpacking_run(struct ul_cli *cli, const struct ul_digest *digest,
 		ul_cli_say(cli, "%s: %zu platform%s not here", name,
 			   ret->absent_count,
 			   ret->absent_count == 1 ? " is" : "s are");
-	if (!ret->platform_count)
-		ul_cli_say(cli,
-			   "%s has nothing to unpack: it is no image (a build "
-			   "cache or another artifact)",
-			   name);
 	return 0;
 }
 

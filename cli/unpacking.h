@@ -12,8 +12,8 @@
 struct ul_cli;
 
 /*
- * Unpack one image of the store that was opened, and say what came of it:
- * what could not be done without root, and that there was nothing to unpack.
+ * Unpack one image of the store that was opened, and say what was left out:
+ * what cannot be done without root, platforms that are not here.
  * Returns as ul_unpack().
  */
 int ul_unpacking_run(struct ul_cli *cli, const struct ul_digest *digest,
