@@ -18,6 +18,8 @@
  *   stray ones in directories that it does not merge.
  * - overlayfs does not look for the opaque xattr on a layer's root: there,
  *   everything below that this layer lacks gets its whiteout.
+ * - What the layer holds without an entry (directories made for a whiteout, the
+ *   copy of what a hard link names) is hidden with what is below.
  * - Where an entry of the same tar is replaced by a directory, that directory
  *   is opaque, since the first one had hidden what is below.
  * - Names ".wh..wh.*" other than the opaque marker are aufs' own and ignored.
@@ -99,7 +101,8 @@ struct ul_layer_result {
  * owner, mode, xattrs and times from the nearest below; a hard link to a
  * file of a lower layer copies that up.
  * A directory that no layer has becomes root's, 0755, with the time of the
- * entry that needed it (the image's root: of 1970).
+ * entry that needed it (the image's root: of 1970); in a setgid directory it
+ * takes group and bit from that, as mkdir() has it.
  * Hard links that the copied-up file has to other names of lower layers are
  * parted, as overlayfs parts them.
  * Nothing is ever written outside fs_fd, and nothing is synced. On failure
