@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/walk.h"
 #include "store/embedded/snapshot_dir.h"
@@ -21,6 +22,7 @@
 void ul_inventory_release(struct ul_inventory *inventory)
 {
 	free(inventory->items);
+	free(inventory->inodes);
 	ul_arena_release(&inventory->arena);
 	*inventory = UL_INVENTORY_INIT;
 }
@@ -74,17 +76,40 @@ static int item_add(struct take *take, const struct ul_item *item)
 	return 0;
 }
 
-/* A folder or file of the store itself: its own blocks are overhead. */
+static int inode_add(struct take *take, const struct ul_item_inode *inode)
+{
+	struct ul_inventory *inventory = take->inventory;
+	struct ul_item_inode *inodes =
+	    ul_grow(inventory->inodes, &inventory->inode_cap,
+		    inventory->inode_count + 1, sizeof *inodes);
+
+	if (!inodes)
+		return ul_err_nomem(take->err);
+	inventory->inodes = inodes;
+	inodes[inventory->inode_count++] = *inode;
+	return 0;
+}
+
+/* Its own blocks are overhead; those of a file with several names once. */
+static int overhead_add(struct take *take, const struct ul_item *item)
+{
+	struct ul_item_inode inode = { item->dev, item->ino,
+				       item->allocated_bytes };
+
+	take->inventory->overhead_count++;
+	if (!item->is_dir && item->nlink > 1)
+		return inode_add(take, &inode);
+	take->inventory->overhead_bytes += item->allocated_bytes;
+	return 0;
+}
+
+/* A folder or file of the store itself. */
 static int count_overhead(struct take *take, const char *path)
 {
 	struct ul_item item;
 	int rc = item_stat(take, path, &item);
 
-	if (rc > 0) {
-		take->inventory->overhead_bytes += item.allocated_bytes;
-		take->inventory->overhead_count++;
-	}
-	return rc < 0 ? rc : 0;
+	return rc > 0 ? overhead_add(take, &item) : rc;
 }
 
 /* An unknown name: kept for ever, measured as a tree. */
@@ -101,12 +126,16 @@ static int add_unknown(struct take *take, const struct ul_item *item)
 	if (rc)
 		return rc;
 	take->inventory->overhead_bytes += tree.allocated_bytes;
-	for (i = 0; i < tree.link_count; i++)
-		take->inventory->overhead_bytes +=
-		    tree.links[i].allocated_bytes;
 	take->inventory->overhead_count += tree.object_count;
+	for (i = 0; !rc && i < tree.link_count; i++) {
+		struct ul_item_inode inode = { tree.links[i].dev,
+					       tree.links[i].ino,
+					       tree.links[i].allocated_bytes };
+
+		rc = inode_add(take, &inode);
+	}
 	ul_walk_trees_release(&tree, 1);
-	return 0;
+	return rc;
 }
 
 /* Decide what a name in a folder is; sets kind and key. */
@@ -180,25 +209,71 @@ static int classify_ingest(struct take *take, const char *name,
 	return item_add(take, item);
 }
 
-static int take_trash_item(struct take *take, const char *dir,
+static int take_trash_item(struct take *take, struct ul_item *item,
 			   const struct ul_trash_record *record,
 			   const struct ul_trash_item *was)
 {
+	item->kind = UL_ITEM_TRASH;
+	item->run = record->run;
+	item->delete_unix_s = ul_trash_delete_unix_s(record);
+	item->was_kind = was->kind;
+	item->was_key = was->key;
+	item->was_path = was->path;
+	return item_add(take, item);
+}
+
+static bool trash_names(const struct ul_trash_record *record,
+			struct ul_map *names)
+{
+	size_t i;
+
+	for (i = 0; i < record->item_count; i++) {
+		const char *name = record->items[i].name;
+
+		if (!ul_map_set(names, name, strlen(name), (uint32_t)i))
+			return false;
+	}
+	return true;
+}
+
+/* What the record does not speak of is unknown here as elsewhere. */
+static int take_trash_name(struct take *take, const char *dir, const char *name,
+			   const struct ul_trash_record *record,
+			   const struct ul_map *names)
+{
+	uint32_t at = ul_map_get_str(names, name);
 	struct ul_item item;
 	char path[512];
 	int rc;
 
-	snprintf(path, sizeof path, "trash/%s/%s", dir, was->name);
+	snprintf(path, sizeof path, "trash/%s/%s", dir, name);
 	rc = item_stat(take, path, &item);
 	if (rc <= 0)
 		return rc;
-	item.kind = UL_ITEM_TRASH;
-	item.run = record->run;
-	item.delete_unix_s = ul_trash_delete_unix_s(record);
-	item.was_kind = was->kind;
-	item.was_key = was->key;
-	item.was_path = was->path;
-	return item_add(take, &item);
+	if (at != UL_MAP_NONE)
+		return take_trash_item(take, &item, record, &record->items[at]);
+	if (!strcmp(name, "record.json"))
+		return overhead_add(take, &item);
+	return add_unknown(take, &item);
+}
+
+static int take_trash(struct take *take, const char *dir,
+		      const struct ul_trash_record *record)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_map_release) struct ul_map known = UL_MAP_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	size_t i;
+	int rc;
+
+	if (!trash_names(record, &known))
+		return ul_err_nomem(take->err);
+	rc = ul_dir_open(take->store->trash_fd, dir, &fd, take->err);
+	if (!rc)
+		rc = ul_dir_names(fd, &names, take->err);
+	for (i = 0; !rc && i < names.len; i++)
+		rc = take_trash_name(take, dir, names.names[i], record, &known);
+	return rc;
 }
 
 static int classify_trash(struct take *take, const char *name,
@@ -206,8 +281,6 @@ static int classify_trash(struct take *take, const char *name,
 {
 	struct ul_trash_record record;
 	struct ul_err ignored = UL_ERR_INIT;
-	char path[512];
-	size_t i;
 	int rc;
 
 	if (!item->is_dir)
@@ -218,13 +291,8 @@ static int classify_trash(struct take *take, const char *name,
 		return ul_err_nomem(take->err);
 	if (rc)
 		return add_unknown(take, item);
-	take->inventory->overhead_bytes += item->allocated_bytes;
-	take->inventory->overhead_count++;
-	snprintf(path, sizeof path, "trash/%s/record.json", name);
-	rc = count_overhead(take, path);
-	for (i = 0; !rc && i < record.item_count; i++)
-		rc = take_trash_item(take, name, &record, &record.items[i]);
-	return rc;
+	rc = overhead_add(take, item);
+	return rc ? rc : take_trash(take, name, &record);
 }
 
 static bool is_one_of(const char *name, const char *const *known)
@@ -245,9 +313,7 @@ static int classify_known(struct take *take, const char *name,
 		return 0;
 	if (item->is_dir || !is_one_of(name, files))
 		return add_unknown(take, item);
-	take->inventory->overhead_bytes += item->allocated_bytes;
-	take->inventory->overhead_count++;
-	return 0;
+	return overhead_add(take, item);
 }
 
 static int classify_root(struct take *take, const char *name,
@@ -277,6 +343,42 @@ static int classify_alg(struct take *take, const char *name,
 	return add_unknown(take, item);
 }
 
+static int inode_cmp(const void *a, const void *b)
+{
+	const struct ul_item_inode *left = a, *right = b;
+
+	if (left->dev != right->dev)
+		return left->dev < right->dev ? -1 : 1;
+	return left->ino < right->ino ? -1 : left->ino > right->ino;
+}
+
+bool ul_inventory_has_inode(const struct ul_inventory *inventory, uint64_t dev,
+			    uint64_t ino)
+{
+	struct ul_item_inode wanted = { .dev = dev, .ino = ino };
+
+	return inventory->inode_count &&
+	       bsearch(&wanted, inventory->inodes, inventory->inode_count,
+		       sizeof wanted, inode_cmp);
+}
+
+static void inodes_count(struct ul_inventory *inventory)
+{
+	struct ul_item_inode *inodes = inventory->inodes;
+	size_t i, len = 0;
+
+	if (!inventory->inode_count)
+		return;
+	qsort(inodes, inventory->inode_count, sizeof *inodes, inode_cmp);
+	for (i = 0; i < inventory->inode_count; i++) {
+		if (len && !inode_cmp(&inodes[len - 1], &inodes[i]))
+			continue;
+		inodes[len++] = inodes[i];
+		inventory->overhead_bytes += inodes[i].allocated_bytes;
+	}
+	inventory->inode_count = len;
+}
+
 int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
 		      struct ul_err *err)
 {
@@ -302,6 +404,7 @@ int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
 		rc = take_dir(&take, dirs[i].dir, dirs[i].classify);
 	if (rc)
 		return ul_err_wrap(err, "looking through %s", store->path);
+	inodes_count(&inventory);
 	*ret = inventory;
 	inventory = UL_INVENTORY_INIT;
 	return 0;

@@ -41,11 +41,20 @@ struct ul_item {
 	const char *was_path;
 };
 
+/* An inode with several names, one of them at least an unknown file's. */
+struct ul_item_inode {
+	uint64_t dev, ino, allocated_bytes;
+};
+
 struct ul_inventory {
 	struct ul_item *items; /* owned */
 	size_t len, cap;
 	uint64_t overhead_bytes; /* known folders and files, unknown trees */
 	uint64_t overhead_count;
+	/* Owned, sorted, each once: counted in overhead_bytes though a blob
+	 * or a tree may hold it as well. */
+	struct ul_item_inode *inodes;
+	size_t inode_count, inode_cap;
 	struct ul_arena arena;
 };
 #define UL_INVENTORY_INIT ((struct ul_inventory){ .items = NULL })
@@ -58,5 +67,9 @@ struct ul_inventory {
 int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
 		      struct ul_err *err);
 void ul_inventory_release(struct ul_inventory *inventory);
+
+/* Whether this inode is counted in overhead_bytes. */
+bool ul_inventory_has_inode(const struct ul_inventory *inventory, uint64_t dev,
+			    uint64_t ino);
 
 #endif

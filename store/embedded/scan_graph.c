@@ -308,6 +308,9 @@ static int build_inode(struct build *build, const struct shared *run,
 	if (node == UL_NODE_NONE)
 		return build_nomem(build);
 	ul_graph_set_weight(build->builder, node, run->allocated_bytes);
+	/* An unknown file's too: counted here, so not there. */
+	if (ul_inventory_has_inode(&build->scan->inventory, run->dev, run->ino))
+		build->scan->view->overhead_bytes -= run->allocated_bytes;
 	for (i = 0; i < count; i++) {
 		seen += run[i].seen;
 		if (!ul_graph_add_ref(build->builder, files[run[i].file].node,
