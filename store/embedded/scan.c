@@ -354,51 +354,58 @@ static int scan_records(struct ul_scan *scan)
 	return rc;
 }
 
-/* The chain ID of all layers that a config lists; false where it has none. */
-static bool config_chain(const char *diff_ids, char chain[UL_DIGEST_TEXT_MAX])
+/* The topmost layer of a config that is unpacked, and whether it is the last
+ * one; NULL for none. */
+static const struct ul_snapshot *unpacked_top(const struct ul_scan *scan,
+					      const char *diff_ids,
+					      bool *ret_is_whole)
 {
+	const struct ul_snapshot *here, *top = NULL;
 	struct ul_digest sum = UL_DIGEST_INIT, diff;
 	char text[UL_DIGEST_TEXT_MAX];
 	size_t len;
 
-	while (*diff_ids) {
+	for (; *diff_ids; diff_ids += len + (diff_ids[len] == ' ')) {
 		len = strcspn(diff_ids, " ");
 		if (len >= sizeof text)
-			return false;
+			return NULL;
 		memcpy(text, diff_ids, len);
 		text[len] = '\0';
 		if (!ul_digest_parse(text, &diff))
-			return false;
+			return NULL;
 		ul_digest_chain(&sum, &diff, &sum);
-		diff_ids += len + (diff_ids[len] == ' ');
+		ul_digest_format(&sum, text);
+		here = ul_snapshots_find(&scan->snapshots, text);
+		*ret_is_whole = here != NULL;
+		if (here)
+			top = here;
 	}
-	if (sum.alg == UL_DIGEST_NONE)
-		return false;
-	ul_digest_format(&sum, chain);
-	return true;
+	return top;
 }
 
-/* A config refers to the unpacked form of its whole chain. */
+/*
+ * A config refers to the unpacked form of its layers. Where an unpacking got
+ * part of the way only, what is there lives with the image too.
+ */
 static int scan_unpacked(struct ul_scan *scan)
 {
-	char chain[UL_DIGEST_TEXT_MAX];
 	size_t i;
 
 	for (i = 0; i < scan->record->object_count; i++) {
 		struct ul_object *object = &scan->record->objects[i];
-		struct ul_object_ref ref = { 0, UL_REF_FORWARD,
-					     UL_REASON_UNPACKED };
-		const struct ul_snapshot *snapshot = NULL;
+		struct ul_object_ref ref = { .kind = UL_REF_FORWARD };
+		const struct ul_snapshot *top;
+		bool is_whole = false;
 
 		if (!object->config)
 			continue;
-		if (config_chain(object->config->diff_ids, chain))
-			snapshot = ul_snapshots_find(&scan->snapshots, chain);
-		if (snapshot)
+		top = unpacked_top(scan, object->config->diff_ids, &is_whole);
+		ref.reason = is_whole ? UL_REASON_UNPACKED : "unpacked in part";
+		if (top)
 			ref.target = ul_record_find(
-			    scan->record, UL_KIND_SNAPSHOT, "", "", chain);
+			    scan->record, UL_KIND_SNAPSHOT, "", "", top->key);
 		if (!ul_record_set_refs(scan->record, (uint32_t)i, &ref,
-					snapshot != NULL))
+					top != NULL))
 			return ul_err_nomem(scan->err);
 	}
 	return 0;

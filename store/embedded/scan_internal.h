@@ -17,7 +17,8 @@
 struct ul_embedded;
 struct ul_layout_index;
 
-/* Reason of a config's reference to the snapshot of its whole chain. */
+/* Reason of a config's reference to the snapshot of its whole chain; another
+ * one where only lower layers are there. */
 #define UL_REASON_UNPACKED "unpacked"
 
 /* What this scan knows of an object beside the record. */
