@@ -161,22 +161,43 @@ static int row_platforms(struct reach *reach, struct ul_image_row *row,
 	return 0;
 }
 
-/* With the tags that follow it, where there are any: then a set goes. */
-static int row_unique(const struct ul_view *view, size_t at,
-		      const uint64_t *retained, bool *chosen,
-		      uint64_t *ret_bytes, struct ul_err *err)
+/*
+ * By node: names that something refers to (a lease holds an image by name).
+ * Such a name keeps its image when it is no longer a root itself, which the
+ * dominator tree cannot say of the group.
+ */
+static bool *held_names(const struct ul_view *view)
+{
+	const struct ul_graph *graph = &view->graph;
+	bool *held = ul_calloc(graph->node_count, sizeof *held);
+	uint32_t r;
+
+	for (r = 0; held && r < graph->first_ref[graph->node_count]; r++) {
+		uint32_t to = graph->ref_to[r];
+
+		held[to] = held[to] || graph->nodes[to].kind == UL_KIND_IMAGE;
+	}
+	return held;
+}
+
+static bool is_held(const struct ul_view_image *image, const bool *held)
+{
+	size_t n;
+
+	for (n = 0; n < image->name_count; n++) {
+		if (held[image->names[n]])
+			return true;
+	}
+	return false;
+}
+
+/* What removing all names of these images would free. */
+static int chosen_gain(const struct ul_view *view, const bool *chosen,
+		       uint64_t *ret_bytes, struct ul_err *err)
 {
 	ul_cleanup(ul_bits_release) struct ul_bits without = UL_BITS_INIT;
-	size_t i, n, count = 0;
+	size_t i, n;
 
-	*ret_bytes = retained[view->images[at].group];
-	memset(chosen, 0, view->image_count);
-	chosen[at] = true;
-	ul_view_follow(view, chosen);
-	for (i = 0; i < view->image_count; i++)
-		count += chosen[i];
-	if (count == 1)
-		return 0;
 	if (!ul_bits_init(&without, view->graph.node_count))
 		return ul_err_nomem(err);
 	for (i = 0; i < view->image_count; i++) {
@@ -184,6 +205,42 @@ static int row_unique(const struct ul_view *view, size_t at,
 			ul_bits_set(&without, view->images[i].names[n]);
 	}
 	return ul_mark_gain(&view->graph, &without, ret_bytes, err);
+}
+
+struct uniques {
+	uint64_t *retained; /* owned; by node */
+	bool *held;         /* owned; by node */
+	bool *chosen;       /* owned; by image: scratch */
+	bool tags;          /* there are some that follow a subject */
+};
+
+static void uniques_release(struct uniques *uniques)
+{
+	free(uniques->retained);
+	free(uniques->held);
+	free(uniques->chosen);
+}
+
+/* With the tags that follow it, where there are any: then a set goes. */
+static int row_unique(const struct ul_view *view, size_t at,
+		      const struct uniques *uniques, uint64_t *ret_bytes,
+		      struct ul_err *err)
+{
+	bool *chosen = uniques->chosen;
+	bool is_exact = !is_held(&view->images[at], uniques->held);
+	size_t i, count = 0;
+
+	*ret_bytes = uniques->retained[view->images[at].group];
+	if (is_exact && !uniques->tags)
+		return 0;
+	memset(chosen, 0, view->image_count);
+	chosen[at] = true;
+	ul_view_follow(view, chosen);
+	for (i = 0; i < view->image_count; i++)
+		count += chosen[i];
+	if (is_exact && count == 1)
+		return 0;
+	return chosen_gain(view, chosen, ret_bytes, err);
 }
 
 static bool has_subject_tags(const struct ul_view *view)
@@ -203,18 +260,13 @@ static bool has_subject_tags(const struct ul_view *view)
 	return false;
 }
 
-static int rows_fill(struct reach *reach, const uint64_t *retained,
+static int rows_fill(struct reach *reach, const struct uniques *uniques,
 		     struct ul_image_rows *rows, struct ul_err *err)
 {
 	const struct ul_view *view = reach->view;
-	ul_cleanup(ul_freep) bool *chosen =
-	    ul_calloc(view->image_count, sizeof *chosen);
-	bool tags = has_subject_tags(view);
 	size_t i;
 	int rc = 0;
 
-	if (!chosen)
-		return ul_err_nomem(err);
 	for (i = 0; !rc && i < rows->len; i++) {
 		struct ul_image_row *row = &rows->rows[i];
 		struct reached sum;
@@ -224,17 +276,26 @@ static int rows_fill(struct reach *reach, const uint64_t *retained,
 		row->packed_bytes = sum.packed_bytes;
 		row->unpacked_bytes = sum.unpacked_bytes;
 		row->allocated_bytes = sum.allocated_bytes;
-		row->unique_bytes = retained[row->image->group];
-		if (tags)
-			rc = row_unique(view, i, retained, chosen,
-					&row->unique_bytes, err);
+		rc = row_unique(view, i, uniques, &row->unique_bytes, err);
+		if (rc)
+			return rc;
 		if (row->unique_bytes > row->allocated_bytes)
 			row->allocated_bytes = row->unique_bytes;
 		row->shared_bytes = row->allocated_bytes - row->unique_bytes;
-		if (!rc)
-			rc = row_platforms(reach, row, &rows->arena, err);
+		rc = row_platforms(reach, row, &rows->arena, err);
 	}
 	return rc;
+}
+
+static int uniques_init(struct uniques *uniques, const struct ul_view *view,
+			struct ul_err *err)
+{
+	uniques->tags = has_subject_tags(view);
+	uniques->held = held_names(view);
+	uniques->chosen = ul_calloc(view->image_count, sizeof(bool));
+	if (!uniques->held || !uniques->chosen)
+		return ul_err_nomem(err);
+	return ul_retained(&view->graph, &uniques->retained, err);
 }
 
 int ul_image_rows_build(const struct ul_view *view,
@@ -245,7 +306,7 @@ int ul_image_rows_build(const struct ul_view *view,
 	ul_cleanup(reach_release) struct reach reach = {
 		.inodes = UL_MAP_INIT,
 	};
-	ul_cleanup(ul_freep) uint64_t *retained = NULL;
+	ul_cleanup(uniques_release) struct uniques uniques = { .tags = false };
 	int rc;
 
 	rows.len = view->image_count;
@@ -254,9 +315,9 @@ int ul_image_rows_build(const struct ul_view *view,
 		return ul_err_nomem(err);
 	rc = reach_init(&reach, view, err);
 	if (!rc)
-		rc = ul_retained(&view->graph, &retained, err);
+		rc = uniques_init(&uniques, view, err);
 	if (!rc)
-		rc = rows_fill(&reach, retained, &rows, err);
+		rc = rows_fill(&reach, &uniques, &rows, err);
 	if (rc)
 		return rc;
 	*ret_rows = rows;
