@@ -187,7 +187,7 @@ static json_t *names_json(const struct ul_view *view,
 		json_t *text = json_string(name);
 
 		/* A nameless entry beside named ones has no name to list. */
-		if (name[0] && name != image->digest)
+		if (name[0] && strcmp(name, image->digest))
 			json_array_append_new(
 			    names, text ? text : json_string("(not UTF-8)"));
 		else
