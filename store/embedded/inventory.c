@@ -18,6 +18,7 @@
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
+#include "store/graph/graph.h"
 
 void ul_inventory_release(struct ul_inventory *inventory)
 {
@@ -222,6 +223,18 @@ static int take_trash_item(struct take *take, struct ul_item *item,
 	return item_add(take, item);
 }
 
+/* What is left of a deletion that was stopped: due, and never put back. */
+static int take_trash_gone(struct take *take, struct ul_item *item,
+			   const struct ul_trash_record *record)
+{
+	item->kind = UL_ITEM_TRASH;
+	item->run = record->run;
+	item->was_kind = UL_KIND_FILE;
+	item->was_key = item->path;
+	item->was_path = "";
+	return item_add(take, item);
+}
+
 static bool trash_names(const struct ul_trash_record *record,
 			struct ul_map *names)
 {
@@ -254,6 +267,8 @@ static int take_trash_name(struct take *take, const char *dir, const char *name,
 		return take_trash_item(take, &item, record, &record->items[at]);
 	if (!strcmp(name, "record.json"))
 		return overhead_add(take, &item);
+	if (!strncmp(name, UL_TRASH_GONE, strlen(UL_TRASH_GONE)))
+		return take_trash_gone(take, &item, record);
 	return add_unknown(take, &item);
 }
 

@@ -318,31 +318,89 @@ static int trash_tidy_all(struct ul_embedded *store, struct ul_err *err)
 	return rc ? rc : ul_fd_sync(store->trash_fd, "trash", err);
 }
 
+/* "trash/DIR/NAME" as "trash/DIR/gone-NAME"; as it is where it is that. */
+static char *gone_path(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	size_t gone = strlen(UL_TRASH_GONE);
+
+	if (!strncmp(name, UL_TRASH_GONE, gone))
+		return ul_strdup(path);
+	return ul_asprintf("%.*s" UL_TRASH_GONE "%s", (int)(name - path), path,
+			   name);
+}
+
+/* Rename one tree to be deleted. A file is gone whole or not at all. */
+static int doom_one(struct ul_embedded *store, const char *path, bool is_tree,
+		    struct ul_names *doomed, struct ul_err *err)
+{
+	ul_cleanup(ul_freep) char *gone =
+	    is_tree ? gone_path(path) : ul_strdup(path);
+
+	if (!gone || !ul_names_add(doomed, gone))
+		return ul_err_nomem(err);
+	if (strcmp(gone, path) &&
+	    renameat(store->root_fd, path, store->root_fd, gone) &&
+	    errno != ENOENT)
+		return ul_err_sys(err, "rename %s", path);
+	return 0;
+}
+
+static int trash_sync_dirs(struct ul_embedded *store, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	size_t i;
+	int rc = ul_dir_names(store->trash_fd, &names, err);
+
+	for (i = 0; !rc && i < names.len; i++) {
+		ul_cleanup(ul_closep) int fd =
+		    openat(store->trash_fd, names.names[i],
+			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd >= 0)
+			rc = ul_fd_sync(fd, "trash", err);
+	}
+	return rc;
+}
+
+/* I1: what is needed again is put back, never deleted. */
+static int doom_all(struct ul_embedded *store, const struct ul_view *view,
+		    const size_t *positions, size_t count,
+		    struct ul_names *doomed, struct ul_err *err)
+{
+	size_t i, trees = 0;
+	int rc = 0;
+
+	for (i = 0; !rc && i < count; i++) {
+		const struct ul_view_trash *trash = &view->trash[positions[i]];
+		bool is_tree = trash->kind != UL_KIND_BLOB;
+
+		if (trash->is_wanted)
+			continue;
+		trees += is_tree;
+		rc = doom_one(store, view->record.objects[trash->object].key,
+			      is_tree, doomed, err);
+	}
+	return rc || !trees ? rc : trash_sync_dirs(store, err);
+}
+
 int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 			    const size_t *positions, size_t count,
 			    struct ul_swept *ret_swept, struct ul_err *err)
 {
 	struct ul_embedded *store = (struct ul_embedded *)base;
-	ul_cleanup(ul_freep) const char **paths =
-	    ul_malloc(count * sizeof *paths);
+	ul_cleanup(ul_names_release) struct ul_names doomed = UL_NAMES_INIT;
 	struct ul_removed removed = { 0 };
-	size_t i, path_count = 0;
 	int rc;
 
 	assert(store->is_locked);
-	if (!paths)
-		return ul_err_nomem(err);
-	for (i = 0; i < count; i++) {
-		const struct ul_view_trash *trash = &view->trash[positions[i]];
-
-		/* I1: what is needed again is put back, never deleted. */
-		if (!trash->is_wanted)
-			paths[path_count++] =
-			    view->record.objects[trash->object].key;
-	}
-	rc = ul_remove_trees(store->root_fd, paths, path_count, &removed, err);
+	rc = doom_all(store, view, positions, count, &doomed, err);
+	if (!rc)
+		rc = ul_remove_trees(store->root_fd,
+				     (const char *const *)doomed.names,
+				     doomed.len, &removed, err);
 	ret_swept->freed_bytes += removed.freed_bytes;
-	ret_swept->freed_count += path_count;
+	ret_swept->freed_count += doomed.len;
 	if (!rc)
 		rc = trash_tidy_all(store, err);
 	return rc ? ul_err_wrap(err, "emptying the trash") : 0;

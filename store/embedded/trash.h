@@ -15,6 +15,12 @@
 struct ul_arena;
 struct ul_err;
 
+/*
+ * A tree that is being deleted has this before its name, so that a stop in
+ * the middle leaves nothing half there that could be put back (I3).
+ */
+#define UL_TRASH_GONE "gone-"
+
 struct ul_trash_item {
 	const char *name; /* in the trash folder */
 	uint8_t kind;     /* enum ul_kind of what it was */
