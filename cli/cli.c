@@ -113,6 +113,7 @@ struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 	if (cli->as_of_unix_s) {
 		ul_err_set(&err, UL_E_INVALID,
 			   "--as-of is for commands that change nothing");
+		cli->is_misused = true;
 		ul_cli_fail(&err);
 		return NULL;
 	}
@@ -204,8 +205,10 @@ int ul_cli_ask(const char *fmt, ...)
 	char question[LINE_MAX_BYTES / 2], answer[16];
 	va_list ap;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		error_print("no terminal to ask on; -y answers yes");
 		return -1;
+	}
 	va_start(ap, fmt);
 	vsnprintf(question, sizeof question, fmt, ap);
 	va_end(ap);

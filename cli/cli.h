@@ -37,6 +37,7 @@ struct ul_cli {
 	bool json, quiet, no_service;
 	bool now, exclusive, orphans;
 	bool is_help_shown;   /* --help was met: all is done, exit status 0 */
+	bool is_misused;      /* whatever the command says: UL_EXIT_USAGE */
 	int64_t grace_s;      /* --grace, or -1 */
 	int64_t as_of_unix_s; /* --as-of, or 0: the clock's */
 	char state_default[4096];
@@ -139,7 +140,7 @@ int ul_cli_usage(const struct ul_command *command, const char *fmt, ...)
 
 /*
  * Ask a yes/no question on the terminal. 1 yes, 0 no, -1: there is no
- * terminal to ask on (UL_EXIT_USAGE, "use -y").
+ * terminal to ask on, which was reported; UL_EXIT_USAGE.
  */
 int ul_cli_ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

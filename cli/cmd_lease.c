@@ -153,6 +153,8 @@ static const struct ul_command lease_create = {
 	.name = "lease create",
 	.summary = "make a lease and print its ID",
 	.synopsis = "[ID] [--expire DURATION] [--flat] [--label KEY=VALUE]...",
+	.examples = "ullage lease create build-7 --expire 2h\n"
+		    "a lease of that ID that ends by itself\n",
 	.options = create_option_list,
 	.run = create_run,
 };
@@ -347,6 +349,8 @@ static const struct ul_command lease_add = {
 	.name = "lease add",
 	.summary = "hold images, blobs or snapshots by a lease",
 	.synopsis = "ID OBJECT ...",
+	.examples = "ullage lease add build-7 app:2 sha256:f5b14def\n"
+		    "keep an image, and a layer\n",
 	.run = add_run,
 };
 
@@ -354,6 +358,8 @@ static const struct ul_command lease_remove = {
 	.name = "lease remove",
 	.summary = "take objects off a lease",
 	.synopsis = "ID OBJECT ...",
+	.examples = "ullage lease remove build-7 app:2\n"
+		    "no longer keep the image\n",
 	.run = remove_run,
 };
 
@@ -428,6 +434,8 @@ static const struct ul_command lease_delete = {
 	.name = "lease delete",
 	.summary = "end leases",
 	.synopsis = "ID ...",
+	.examples = "ullage lease delete build-7\n"
+		    "keep nothing any more\n",
 	.run = delete_run,
 };
 
@@ -535,6 +543,8 @@ static const struct ul_command lease_list = {
 	.name = "lease list",
 	.summary = "show leases and what they hold",
 	.synopsis = "",
+	.examples = "ullage lease list --json | jq -r '.leases[].id'\n"
+		    "the IDs for a script\n",
 	.run = list_run,
 };
 

@@ -137,14 +137,18 @@ static const struct ul_command snapshot_prepare = {
 	.name = "snapshot prepare",
 	.summary = "make a snapshot to write to; print how to mount it",
 	.synopsis = "KEY [PARENT] [--label KEY=VALUE]...",
+	.examples = "ullage snapshot prepare work app:2\n"
+		    "a writable tree with the files of app:2\n",
 	.options = label_options,
 	.run = prepare_run,
 };
 
 static const struct ul_command snapshot_view = {
 	.name = "snapshot view",
-	.summary = "make one to read only; print how to mount it",
+	.summary = "make a read-only snapshot; print how to mount it",
 	.synopsis = "KEY [PARENT] [--label KEY=VALUE]...",
+	.examples = "ullage snapshot view look app:2\n"
+		    "the files of app:2 to look at\n",
 	.options = label_options,
 	.run = view_run,
 };
@@ -184,8 +188,10 @@ static int commit_run(struct ul_cli *cli, int argc, char **argv)
 
 static const struct ul_command snapshot_commit = {
 	.name = "snapshot commit",
-	.summary = "make what was written into an unchanging snapshot",
+	.summary = "turn what was written into one that never changes",
 	.synopsis = "NAME KEY [--label KEY=VALUE]...",
+	.examples = "ullage snapshot commit app-3 work\n"
+		    "keep what was written to work as app-3\n",
 	.options = label_options,
 	.run = commit_run,
 };
@@ -265,6 +271,8 @@ static const struct ul_command snapshot_remove = {
 	.name = "snapshot remove",
 	.summary = "remove snapshots that have no children",
 	.synopsis = "KEY ...",
+	.examples = "ullage snapshot remove work app-3\n"
+		    "remove both, the child first\n",
 	.run = remove_run,
 };
 
@@ -371,6 +379,8 @@ static const struct ul_command snapshot_list = {
 	.name = "snapshot list",
 	.summary = "show all snapshots",
 	.synopsis = "",
+	.examples = "ullage snapshot list --json | jq -r '.snapshots[].key'\n"
+		    "the keys for a script\n",
 	.run = list_run,
 };
 
@@ -475,6 +485,8 @@ static const struct ul_command snapshot_usage = {
 	.name = "snapshot usage",
 	.summary = "show what snapshots take, their parents left out",
 	.synopsis = "KEY ...",
+	.examples = "ullage snapshot usage work\n"
+		    "what was written so far\n",
 	.run = usage_run,
 };
 
@@ -503,6 +515,8 @@ static const struct ul_command snapshot_mounts = {
 	.name = "snapshot mounts",
 	.summary = "print how to mount an active snapshot or view",
 	.synopsis = "KEY",
+	.examples = "ullage snapshot mounts work\n"
+		    "how to mount it once more\n",
 	.run = mounts_run,
 };
 

@@ -29,16 +29,19 @@ static const char *unpin_find(const struct ul_record *record, const char *text)
 static int unpin_absent(const struct ul_record *record, const char *text,
 			struct ul_err *err)
 {
-	const char *close = ul_suggest(text, record->pins, record->pin_count);
 	char shorter[UL_NAME_MAX_BYTES];
+	const char *word = shorter;
+	size_t i;
 
-	if (!close)
-		return ul_err_set(err, UL_E_ABSENT, "\"%s\" is not pinned",
-				  text);
-	ul_reference_familiar(close, shorter);
-	return ul_err_set(err, UL_E_ABSENT,
-			  "\"%s\" is not pinned; did you mean %s?", text,
-			  shorter);
+	for (i = 0; i < record->pin_count; i++) {
+		ul_reference_familiar(record->pins[i], shorter);
+		if (ul_suggest(text, &word, 1))
+			return ul_err_set(err, UL_E_ABSENT,
+					  "\"%s\" is not pinned; did you mean "
+					  "%s?",
+					  text, shorter);
+	}
+	return ul_err_set(err, UL_E_ABSENT, "\"%s\" is not pinned", text);
 }
 
 static int unpin_set(struct ul_embedded *store, const char *name,

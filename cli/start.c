@@ -208,6 +208,8 @@ int ul_cli_main(const struct ul_command *const *commands, int argc, char **argv)
 	status = dispatch(&cli, commands, argc, argv);
 	if (cli.is_help_shown)
 		status = UL_EXIT_DONE;
+	else if (cli.is_misused)
+		status = UL_EXIT_USAGE;
 	ul_cli_release(&cli);
 	return output_end(status);
 }

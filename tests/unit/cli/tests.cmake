@@ -1,5 +1,6 @@
 ul_unit_test(cli args ul_cli)
 ul_unit_test(cli human ul_cli)
+ul_unit_test(cli progress ul_cli)
 ul_unit_test(cli resolve ul_cli)
 ul_unit_test(cli suggest ul_cli)
 ul_unit_test(cli table ul_cli)

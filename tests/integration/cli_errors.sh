@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Mistakes and failures: what is said, on stderr, with which exit status.
+. "$(dirname "$0")/cli_lib.sh"
+
+{
+	ull
+	ull imgaes
+	ull frobnicate
+	ull --jsno df
+	ull df --meassure
+	ull df -x
+	ull df --json=yes
+	ull df --store
+	ull df --grace soon
+	ull df --as-of yesterday
+	ull df --state ''
+	ull help imgaes
+	ull help lease crate
+	ull snapshot lsit
+	ull images --store other
+	ull tag a b --as-of 5
+	ull untag ''
+	ull untag "$(printf 'a\033[31m')"
+} >"$WORK/usage"
+golden cli_errors <"$WORK/usage"
+
+# Errors go to stderr alone, each behind the program's name.
+ullage untag app:1 2>/dev/null | grep . && fail "an error on stdout"
+[ "$(ullage untag app:1 2>&1 >/dev/null)" = 'ullage: no image "app:1"' ] ||
+	fail "untag says something else"
+
+status() { # WANTED COMMAND...
+	local wanted=$1 got
+	shift
+	"$@" >/dev/null 2>"$WORK/said" </dev/null
+	got=$?
+	[ $got -eq "$wanted" ] || fail "$* ended with $got, not $wanted: $(cat "$WORK/said")"
+}
+status 0 ullage --help
+status 0 ullage df
+status 0 ullage lease list
+status 1 ullage untag app:1
+status 2 ullage
+status 2 ullage untag
+status 2 ullage df --frob
+
+# An answer that is not written is no answer.
+ullage df >/dev/full 2>"$WORK/said" && fail "a full disk goes unnoticed"
+grep -q '^ullage: writing the answer: No space left' "$WORK/said" ||
+	fail "a full disk: $(cat "$WORK/said")"
+ullage --help >/dev/full 2>/dev/null && fail "--help to a full disk"
+ullage df --json >/dev/full 2>/dev/null && fail "--json to a full disk"
+ullage df >&- 2>"$WORK/said" && fail "a closed stdout goes unnoticed"
+grep -q '^ullage: writing the answer' "$WORK/said" ||
+	fail "a closed stdout: $(cat "$WORK/said")"
+# What was opened in its place got none of it.
+sqlite3 "$ULLAGE_STATE/ullage.db" 'pragma integrity_check' | grep -qx ok ||
+	fail "the database was written to"
+# A reader that has seen enough is no error to speak of.
+said=$({ ullage --help; echo >&3; } 3>/dev/null 2>&1 >/dev/null | true)
+[ -z "$said" ] || fail "a closed pipe: $said"
+(ullage --help; echo $? >"$WORK/status") 2>"$WORK/said" | true
+[ ! -s "$WORK/said" ] || fail "a closed pipe: $(cat "$WORK/said")"
+
+# No terminal, and nobody to ask.
+ullage import --quiet "$(sample docker-save-three-images.tar)" >/dev/null
+status 2 ullage prune -a
+grep -q -- -y "$WORK/said" || fail "prune without -y: $(cat "$WORK/said")"
+
+# A state directory that is none.
+: >"$WORK/file"
+status 1 ullage df --state "$WORK/file"
+status 1 ullage df --state /proc/nothing/here
+status 0 ullage --state "$WORK/deep/er" df
+[ -e "$WORK/deep/er/ullage.db" ] || fail "--state was not made"
+exit $failed
