@@ -406,6 +406,7 @@ static bool has_trashed_snapshot(const struct ul_scan *scan)
 	return false;
 }
 
+/* A flat lease on a config keeps that alone, and no layer of it. */
 static bool chains_list(const struct ul_scan *scan, struct chains *chains)
 {
 	const struct ul_record *record = scan->record;
@@ -415,8 +416,7 @@ static bool chains_list(const struct ul_scan *scan, struct chains *chains)
 		return true;
 	for (i = 0; i < record->object_count; i++) {
 		if (record->objects[i].config &&
-		    ul_mark_keeps(&scan->mark, &scan->view->graph,
-				  (uint32_t)i) &&
+		    ul_bits_get(&scan->mark.reached, (uint32_t)i) &&
 		    !chains_add(chains, record->objects[i].config->diff_ids))
 			return false;
 	}
