@@ -276,6 +276,42 @@ static void test_unpack__wrong_layers_leave_nothing(void **state)
 	image_release(&other);
 }
 
+/* As umoci's insert makes them: no padding, no end. */
+static void test_unpack__a_tar_that_ends_with_its_data(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct image_blob layer, config, manifest;
+	struct ul_buf bytes = UL_BUF_INIT;
+	struct ul_unpack_result result;
+	struct image image;
+
+	store_fixture_open(fixture);
+	image_init(&image, "a", "amd64", 1, true);
+	/* Two headers (the first of a directory) and the file's data. */
+	ul_buf_add(&bytes, image.layers[0].bytes.data,
+		   1024 + strlen("layer 0 of a"));
+	image_blob_init(&layer, &bytes);
+	image_blob_text(&config,
+			"{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":"
+			"[\"%s\"]}}",
+			layer.digest);
+	image_blob_text(&manifest, "{\"config\":%s,\"layers\":[%s]}",
+			image_descriptor(&config, IMAGE_CONFIG, ""),
+			image_descriptor(&layer, IMAGE_LAYER, ""));
+	blob_put(fixture, &layer);
+	blob_put(fixture, &config);
+	blob_put(fixture, &manifest);
+	result = unpack_all(fixture, &manifest);
+	assert_int_equal(result.new_layers, 1);
+	file_expect(store_path(fixture, "snapshots/layer-%s/fs/etc/file-0",
+			       layer.hex),
+		    "layer 0 of a");
+	image_blob_release(&layer);
+	image_blob_release(&config);
+	image_blob_release(&manifest);
+	image_release(&image);
+}
+
 /* Removes the snapshot below while the layer above is unpacked. */
 struct meanwhile {
 	struct store_fixture *fixture;
@@ -444,6 +480,7 @@ int main(void)
 		STORE_TEST(test_unpack__absent_platforms_are_counted),
 		STORE_TEST(test_unpack__what_is_no_image),
 		STORE_TEST(test_unpack__wrong_layers_leave_nothing),
+		STORE_TEST(test_unpack__a_tar_that_ends_with_its_data),
 		STORE_TEST(test_unpack__a_layer_below_is_collected_meanwhile),
 		STORE_TEST(test_unpack__can_be_stopped),
 		STORE_TEST(test_unpack__every_allocation_fails_once),
