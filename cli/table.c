@@ -89,7 +89,7 @@ static size_t widest_shrinkable(const struct ul_table *table,
 	for (i = 0; i < table->column_count; i++) {
 		if (table->columns[i].is_shrink &&
 		    widths[i] > ul_text_width(table->columns[i].heading) &&
-		    (best == table->column_count || widths[i] > widths[best]))
+		    (best == table->column_count || widths[i] >= widths[best]))
 			best = i;
 	}
 	return best;

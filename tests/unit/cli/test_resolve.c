@@ -307,6 +307,40 @@ static void test_resolve__what_is_gone_is_not_found(void **state)
 		     "no lease \"build-7\"");
 }
 
+static void test_resolve__without_memory_nothing_is_answered(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned what;
+		int code;
+	} cases[] = {
+		{ "sha256:a", UL_RESOLVE_ANY, UL_E_INVALID },
+		{ INDEX, UL_RESOLVE_IMAGE, UL_E_INVALID },
+		{ "build-8", UL_RESOLVE_LEASE, UL_E_ABSENT },
+	};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < ul_array_len(cases); i++) {
+		int rc = UL_E_NOMEM;
+		long n;
+
+		for (n = 0; rc == UL_E_NOMEM; n++) {
+			struct ul_err err = UL_ERR_INIT;
+			uint32_t object = 4711;
+
+			ul_mem_countdown = n;
+			rc = ul_resolve(&f->view, cases[i].text, cases[i].what,
+					&object, &err);
+			ul_mem_countdown = -1;
+			assert_int_equal(object, 4711);
+			assert_int_equal(err.code, rc);
+		}
+		assert_int_equal(rc, cases[i].code);
+		assert_true(n > 1);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -322,6 +356,7 @@ int main(void)
 		TEST(test_resolve__images_by_any_digest_of_theirs),
 		TEST(test_resolve__things_in_the_trash),
 		TEST(test_resolve__what_is_gone_is_not_found),
+		TEST(test_resolve__without_memory_nothing_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

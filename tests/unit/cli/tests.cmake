@@ -1,3 +1,4 @@
+ul_unit_test(cli answer ul_cli PkgConfig::jansson)
 ul_unit_test(cli args ul_cli)
 ul_unit_test(cli human ul_cli)
 ul_unit_test(cli progress ul_cli)
