@@ -99,7 +99,8 @@ struct ul_store_ops {
 			   struct ul_swept *ret_swept, struct ul_err *err);
 
 	/*
-	 * Put back what lies in the trash and is reachable again.
+	 * Put back what lies in the trash and is reachable again; under the
+	 * lock, clear away what a stopped run has left half written.
 	 * *ret_count: how many things; 0 leaves the view valid.
 	 */
 	int (*restore)(struct ul_store *store, const struct ul_view *view,

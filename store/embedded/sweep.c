@@ -275,49 +275,6 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 	return rc ? ul_err_wrap(err, "sweeping") : 0;
 }
 
-static bool is_folder(int dirfd, const char *name)
-{
-	struct stat st;
-
-	return !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	       S_ISDIR(st.st_mode);
-}
-
-/* A trash folder that holds nothing but its record goes too. */
-static int trash_tidy(struct ul_embedded *store, const char *dir,
-		      struct ul_err *err)
-{
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	ul_cleanup(ul_closep) int fd = -1;
-	int rc = ul_dir_open(store->trash_fd, dir, &fd, err);
-
-	if (rc == UL_E_ABSENT)
-		return 0;
-	if (!rc)
-		rc = ul_dir_names(fd, &names, err);
-	if (rc || names.len > 1 ||
-	    (names.len == 1 && strcmp(names.names[0], "record.json")))
-		return rc;
-	if (unlinkat(fd, "record.json", 0) && errno != ENOENT)
-		return ul_err_sys(err, "remove trash/%s/record.json", dir);
-	if (unlinkat(store->trash_fd, dir, AT_REMOVEDIR))
-		return ul_err_sys(err, "remove trash/%s", dir);
-	return 0;
-}
-
-static int trash_tidy_all(struct ul_embedded *store, struct ul_err *err)
-{
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	size_t i;
-	int rc = ul_dir_names(store->trash_fd, &names, err);
-
-	for (i = 0; !rc && i < names.len; i++) {
-		if (is_folder(store->trash_fd, names.names[i]))
-			rc = trash_tidy(store, names.names[i], err);
-	}
-	return rc ? rc : ul_fd_sync(store->trash_fd, "trash", err);
-}
-
 /* "trash/DIR/NAME" as "trash/DIR/gone-NAME"; as it is where it is that. */
 static char *gone_path(const char *path)
 {
@@ -402,7 +359,7 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 	ret_swept->freed_bytes += removed.freed_bytes;
 	ret_swept->freed_count += doomed.len;
 	if (!rc)
-		rc = trash_tidy_all(store, err);
+		rc = ul_trash_tidy(store, err);
 	return rc ? ul_err_wrap(err, "emptying the trash") : 0;
 }
 
@@ -526,9 +483,13 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
 	struct back back = { (struct ul_embedded *)base, view, 0, 0, err };
 	size_t i, wanted = 0;
-	int rc;
+	int rc = 0;
 
 	*ret_count = 0;
+	if (back.store->is_locked)
+		rc = ul_trash_tidy_stopped(back.store, err);
+	if (rc)
+		return ul_err_wrap(err, "tidying up");
 	for (i = 0; i < view->trash_count; i++)
 		wanted += view->trash[i].is_wanted;
 	if (!wanted)
@@ -546,7 +507,7 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	if (!rc)
 		rc = back_sync(&back);
 	if (!rc)
-		rc = trash_tidy_all(back.store, err);
+		rc = ul_trash_tidy(back.store, err);
 	if (rc)
 		return ul_err_wrap(err, "putting back what is needed again");
 	*ret_count = back.count;
@@ -647,7 +608,7 @@ int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 				  "%" PRId64,
 				  run);
 	if (!rc)
-		rc = trash_tidy_all(back.store, err);
+		rc = ul_trash_tidy(back.store, err);
 	if (rc)
 		return ul_err_wrap(err, "undoing run %" PRId64, run);
 	*ret_count = back.count;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct ul_arena;
+struct ul_embedded;
 struct ul_err;
 
 /*
@@ -54,5 +55,14 @@ int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
 /* Write it, durably, into the open trash/DIR. */
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		   struct ul_err *err);
+
+/*
+ * Under the lock: remove folders of ours that hold nothing but their record.
+ * UL_E_IO, UL_E_NOMEM.
+ */
+int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err);
+
+/* The same, and files that a stopped writer of the store left half written. */
+int ul_trash_tidy_stopped(struct ul_embedded *store, struct ul_err *err);
 
 #endif

@@ -1,0 +1,104 @@
+/*
+ * What sweeping leaves in the trash's folders, and what a stop leaves behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/embedded/store.h"
+#include "store/embedded/trash.h"
+
+/* "RUN-RANDOM", as sweep_make_dir() names folders: no other is ours. */
+static bool is_trash_folder(int dirfd, const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+	struct stat st;
+
+	return digits && name[digits] == '-' &&
+	       strspn(name + digits + 1, "0123456789abcdef") == 8 &&
+	       !name[digits + 9] &&
+	       !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* ".NAME.<random>.tmp": what a stop of ul_file_replace() leaves behind. */
+static bool is_half_written(const char *file, const char *name)
+{
+	size_t len = strlen(name);
+
+	return file[0] == '.' && !strncmp(file + 1, name, len) &&
+	       file[len + 1] == '.' &&
+	       strspn(file + len + 2, "0123456789abcdef") == 16 &&
+	       !strcmp(file + len + 18, ".tmp");
+}
+
+/* Whoever wrote such a file had the lock, which is ours now. */
+static int half_written_remove(int dirfd, const char *name, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	size_t i;
+	int rc = ul_dir_names(dirfd, &names, err);
+
+	for (i = 0; !rc && i < names.len; i++) {
+		if (is_half_written(names.names[i], name) &&
+		    unlinkat(dirfd, names.names[i], 0) && errno != ENOENT)
+			rc = ul_err_sys(err, "remove %s", names.names[i]);
+	}
+	return rc;
+}
+
+/* A trash folder that holds nothing but its record goes too: 1. Else 0. */
+static int folder_tidy(struct ul_embedded *store, const char *dir,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = ul_dir_open(store->trash_fd, dir, &fd, err);
+
+	if (rc == UL_E_ABSENT)
+		return 0;
+	if (!rc)
+		rc = half_written_remove(fd, "record.json", err);
+	if (!rc)
+		rc = ul_dir_names(fd, &names, err);
+	if (rc || names.len > 1 ||
+	    (names.len == 1 && strcmp(names.names[0], "record.json")))
+		return rc;
+	if (unlinkat(fd, "record.json", 0) && errno != ENOENT)
+		return ul_err_sys(err, "remove trash/%s/record.json", dir);
+	if (unlinkat(store->trash_fd, dir, AT_REMOVEDIR))
+		return ul_err_sys(err, "remove trash/%s", dir);
+	return 1;
+}
+
+int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	bool is_changed = false;
+	size_t i;
+	int rc = ul_dir_names(store->trash_fd, &names, err);
+
+	for (i = 0; rc >= 0 && i < names.len; i++) {
+		if (!is_trash_folder(store->trash_fd, names.names[i]))
+			continue;
+		rc = folder_tidy(store, names.names[i], err);
+		is_changed = is_changed || rc > 0;
+	}
+	if (rc < 0 || !is_changed)
+		return rc < 0 ? rc : 0;
+	return ul_fd_sync(store->trash_fd, "trash", err);
+}
+
+int ul_trash_tidy_stopped(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc = half_written_remove(store->root_fd, "store-id", err);
+
+	if (!rc)
+		rc = half_written_remove(store->oci_fd, "index.json", err);
+	return rc ? rc : ul_trash_tidy(store, err);
+}
