@@ -1,1 +1,39 @@
 # ul_unit_test(gc MODULE ul_...)
+
+# gc/INVARIANTS.md: a test each, named after its invariant.
+add_executable(unit_gc_invariants
+               ${CMAKE_SOURCE_DIR}/tests/unit/gc/test_invariants.c)
+target_link_libraries(unit_gc_invariants PRIVATE test_content ul_options
+                                                 PkgConfig::cmocka)
+foreach(invariant
+    I1__what_a_root_reaches_stays
+    I1__what_is_needed_again_comes_back_even_with_now
+    I1__a_manifest_of_another_algorithm_keeps_its_blobs
+    I2__what_is_new_stays_for_the_grace_period
+    I2__a_name_that_vanishes_keeps_its_content
+    I2__what_a_young_thing_refers_to_stays
+    I2__a_clock_set_back_makes_nothing_older
+    I3__killed_at_any_time_nothing_is_lost
+    I3__without_memory_at_any_point_nothing_is_lost
+    I3__what_a_stop_leaves_half_written_goes
+    I4__a_dry_run_says_what_a_real_one_does
+    I4__a_saved_plan_is_carried_out_exactly
+    I4__a_saved_plan_that_no_longer_fits_is_refused
+    I5__freed_bytes_are_what_du_says
+    I5__trashed_bytes_come_back_when_they_are_due
+    I6__a_name_after_the_plan_ends_a_prune
+    I6__a_name_after_the_plan_keeps_what_gc_would_take
+    I7__a_damaged_index_collects_nothing
+    I7__a_damaged_manifest_collects_nothing
+    I7__a_database_of_another_store_collects_nothing
+    I7__a_database_that_is_behind_collects_nothing
+    I7__a_clock_behind_collects_nothing
+    I7__a_file_from_the_future_collects_nothing
+    I8__what_is_not_ours_is_never_touched
+    I9__pinned_and_used_images_are_declined
+    I10__what_is_mounted_stays_with_what_it_stands_on
+    I10__a_bind_mount_counts_too)
+  string(REPLACE "__" "_" short ${invariant})
+  add_test(NAME invariant/${short} COMMAND unit_gc_invariants ${invariant})
+  set_tests_properties(invariant/${short} PROPERTIES LABELS invariant)
+endforeach()
