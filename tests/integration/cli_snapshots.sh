@@ -50,4 +50,51 @@ ullage gc >/dev/null
 ullage snapshot remove alone 2>&1 | steady >"$WORK/alone"
 golden cli_snapshot_alone <"$WORK/alone"
 
+[ "$(ls -d "$ULLAGE_STATE"/store/snapshots/layer-* | wc -l)" = 5 ] ||
+	fail "there are other layers than the five"
+ullage gc >/dev/null
+[ "$(ls -d "$ULLAGE_STATE"/store/snapshots/layer-* | wc -l)" = 1 ] ||
+	fail "what the removal let go of did not go at once"
+
+# A snapshot on any part of an image's chain is a use of it.
+used_since() { # UNIX_S: names of images used after that
+	ullage images --json | jq -r --argjson since "$1" '.images[] |
+		select(.used_unix_s > $since).names[]' | sed 's,.*/,,' | sort | xargs
+}
+ullage import --quiet --unpack "$WORK/docker-save-three-images.tar" >/dev/null
+for parent in app:2='app:2' app:1='app:1 app:2' base:1='app:1 app:2 base:1'; do
+	sqlite3 "$ULLAGE_STATE/ullage.db" 'UPDATE used SET used_unix_s = 1000'
+	ullage snapshot view "use-${parent%%=*}" "${parent%%=*}" >/dev/null
+	[ "$(used_since 1000)" = "${parent#*=}" ] ||
+		fail "a view of ${parent%%=*} used $(used_since 1000)"
+done
+
+# Of several platforms, the one of this machine is the parent.
+ullage import --quiet --unpack "$(sample buildx-multi-attested)" >/dev/null
+multi=$(ullage images --quiet | grep multi-attested)
+case $(uname -m) in
+x86_64) host=linux/amd64 ;;
+aarch64) host=linux/arm64 ;;
+*) host= ;;
+esac
+chain_of() { # MANIFEST: the chain ID of all its layers
+	local config diff chain=
+	config=$(jq -r .config.digest "$ULLAGE_STATE/store/oci/blobs/sha256/${1#sha256:}")
+	for diff in $(jq -r '.rootfs.diff_ids[]' \
+		"$ULLAGE_STATE/store/oci/blobs/sha256/${config#sha256:}"); do
+		[ -z "$chain" ] && chain=$diff && continue
+		chain=sha256:$(printf '%s %s' "$chain" "$diff" | sha256sum | cut -d' ' -f1)
+	done
+	echo "$chain"
+}
+platforms() { ullage images --json | jq -r --arg name "$multi" '.images[] |
+	select(.names == [$name]).platforms[] | "\(.platform) \(.manifest)"'; }
+[ "$(platforms | wc -l)" -ge 2 ] || fail "one platform alone: $(platforms)"
+if [ -n "$host" ]; then
+	ullage snapshot prepare here "$multi" >/dev/null || fail "prepare here"
+	parent=$(ullage snapshot list --json |
+		jq -r '.snapshots[] | select(.key == "here").parent')
+	wanted=$(chain_of "$(platforms | sed -n "s,^$host[^ ]* ,,p" | head -n 1)")
+	[ "$parent" = "$wanted" ] || fail "parent is $parent, not $wanted"
+fi
 exit $failed
