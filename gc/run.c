@@ -85,8 +85,12 @@ static int act_scan_restored(struct act *act, struct ul_view *ret_view)
 
 static int act_scan_first(struct act *act)
 {
-	int rc = act_scan_restored(act, &act->run->view);
+	/* Before anything goes back: that changes the folders too. */
+	int rc = act->store->ops->overhead(
+	    act->store, &act->overhead_before_bytes, act->err);
 
+	if (!rc)
+		rc = act_scan_restored(act, &act->run->view);
 	if (!rc && act->run->view.refusal)
 		return ul_err_set(act->err, UL_E_REFUSED,
 				  "nothing was collected: %s",
@@ -266,10 +270,9 @@ static bool act_empties(const struct act *act)
 static int act_change(struct act *act)
 {
 	struct ul_run *run = act->run;
-	int rc = act->store->ops->overhead(
-	    act->store, &act->overhead_before_bytes, act->err);
+	int rc = 0;
 
-	if (!rc && run->plan.remove.len)
+	if (run->plan.remove.len)
 		rc = act_roots(act);
 	if (!rc)
 		rc = act_scan(act, &act->later);
