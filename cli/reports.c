@@ -4,7 +4,46 @@
 #include "accounting/report.h"
 #include "cli/cli.h"
 #include "store/embedded/store.h"
+#include "store/limits.h"
 #include "store/view.h"
+
+static bool is_wanted_back(const struct ul_view *view)
+{
+	size_t i;
+
+	for (i = 0; i < view->trash_count; i++) {
+		if (view->trash[i].is_wanted)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the trash holds though something needs it again (another program has
+ * put a name back) goes back before it is reported on, or the report would say
+ * other bytes than the collection that puts it back first. Where we may not,
+ * or somebody else is changing the store now, the report is of what is there.
+ */
+static size_t report_restore(struct ul_cli *cli, const struct ul_view *view)
+{
+	struct ul_embedded *store = cli->store;
+	int wait_ms = store->lock_wait_ms;
+	struct ul_err ignored = UL_ERR_INIT;
+	size_t count = 0;
+	int rc;
+
+	if (cli->as_of_unix_s || !store->is_writable || view->refusal ||
+	    !is_wanted_back(view))
+		return 0;
+	store->lock_wait_ms = 0;
+	rc = ul_embedded_lock(store, &ignored);
+	store->lock_wait_ms = wait_ms;
+	if (rc)
+		return 0;
+	(void)store->base.ops->restore(&store->base, view, &count, &ignored);
+	ul_embedded_unlock(store);
+	return count;
+}
 
 static int report_scan(struct ul_cli *cli, bool measure, bool for_plan,
 		       struct ul_view *ret_view)
@@ -20,12 +59,20 @@ static int report_scan(struct ul_cli *cli, bool measure, bool for_plan,
 		.progress = ul_progress_walk,
 		.arg = &progress,
 	};
-	int rc;
+	int rc, turns;
 
 	if (!store)
 		return UL_EXIT_FAILED;
 	ul_progress_start(&progress, cli, "measuring", 0);
 	rc = store->base.ops->scan(&store->base, &options, ret_view, &err);
+	/* A manifest that is back may need more of what lies there. */
+	for (turns = 0; !rc && turns < UL_INDEX_MAX_NESTING &&
+			report_restore(cli, ret_view);
+	     turns++) {
+		ul_view_release(ret_view);
+		rc = store->base.ops->scan(&store->base, &options, ret_view,
+					   &err);
+	}
 	ul_progress_end(&progress);
 	return rc ? ul_cli_fail(&err) : UL_EXIT_DONE;
 }
