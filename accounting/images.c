@@ -162,33 +162,30 @@ static int row_platforms(struct reach *reach, struct ul_image_row *row,
 }
 
 /*
- * By node: names that something refers to (a lease holds an image by name).
- * Such a name keeps its image when it is no longer a root itself, which the
- * dominator tree cannot say of the group.
+ * By node: names that something refers to (a lease holds an image by name,
+ * one that has left the index perhaps), and the groups below those. Such a
+ * group stays when all names of its image are gone, which the dominator tree
+ * cannot say of it.
  */
-static bool *held_names(const struct ul_view *view)
+static bool *held_groups(const struct ul_view *view)
 {
 	const struct ul_graph *graph = &view->graph;
 	bool *held = ul_calloc(graph->node_count, sizeof *held);
-	uint32_t r;
+	uint32_t node, r;
 
 	for (r = 0; held && r < graph->first_ref[graph->node_count]; r++) {
 		uint32_t to = graph->ref_to[r];
 
 		held[to] = held[to] || graph->nodes[to].kind == UL_KIND_IMAGE;
 	}
-	return held;
-}
-
-static bool is_held(const struct ul_view_image *image, const bool *held)
-{
-	size_t n;
-
-	for (n = 0; n < image->name_count; n++) {
-		if (held[image->names[n]])
-			return true;
+	for (node = 0; held && node < graph->node_count; node++) {
+		if (!held[node] || graph->nodes[node].kind != UL_KIND_IMAGE)
+			continue;
+		for (r = graph->first_ref[node]; r < graph->first_ref[node + 1];
+		     r++)
+			held[graph->ref_to[r]] = true;
 	}
-	return false;
+	return held;
 }
 
 /* What removing all names of these images would free. */
@@ -227,7 +224,7 @@ static int row_unique(const struct ul_view *view, size_t at,
 		      struct ul_err *err)
 {
 	bool *chosen = uniques->chosen;
-	bool is_exact = !is_held(&view->images[at], uniques->held);
+	bool is_exact = !uniques->held[view->images[at].group];
 	size_t i, count = 0;
 
 	*ret_bytes = uniques->retained[view->images[at].group];
@@ -291,7 +288,7 @@ static int uniques_init(struct uniques *uniques, const struct ul_view *view,
 			struct ul_err *err)
 {
 	uniques->tags = has_subject_tags(view);
-	uniques->held = held_names(view);
+	uniques->held = held_groups(view);
 	uniques->chosen = ul_calloc(view->image_count, sizeof(bool));
 	if (!uniques->held || !uniques->chosen)
 		return ul_err_nomem(err);
