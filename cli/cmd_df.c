@@ -1,5 +1,6 @@
 #include "accounting/report.h"
 #include "base/mem.h"
+#include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/image_table.h"
@@ -99,14 +100,14 @@ static void print_residual(const struct ul_view *view, const struct ul_df *df)
 
 	if (!df->residual_as_of_unix_s)
 		return;
-	printf(
+	ul_cli_print(
 	    "\nA walk that knows nothing of these classes (%s) found %s.\n",
 	    ul_human_when(df->residual_as_of_unix_s, view->as_of_unix_s, when),
 	    df->residual_bytes ? ul_human_signed(df->residual_bytes, text)
 			       : "the same sum");
 	if (df->residual_bytes)
-		printf("That is beyond the sum: a change under way, or a "
-		       "fault of ullage's; see `ullage df --measure`.\n");
+		ul_cli_print("That is beyond the sum: a change under way, or a "
+			     "fault of ullage's; see `ullage df --measure`.\n");
 }
 
 static void print_holders(const struct ul_view *view,
@@ -115,15 +116,15 @@ static void print_holders(const struct ul_view *view,
 	const struct ul_object *object = &view->record.objects[blob->object];
 	size_t i;
 
-	printf("    %.19s  %s\n", object->key, object->media_type);
+	ul_cli_print("    %.19s  %s\n", object->key, object->media_type);
 	for (i = 0; i < blob->image_count; i++) {
 		const struct ul_view_image *image =
 		    &view->images[blob->images[i]];
 
-		printf("      %s\n",
-		       image->name_count
-			   ? view->record.objects[image->names[0]].key
-			   : image->digest);
+		ul_cli_print("      %s\n",
+			     image->name_count
+				 ? view->record.objects[image->names[0]].key
+				 : image->digest);
 	}
 }
 
@@ -134,14 +135,15 @@ static void print_duplicates(const struct ul_view *view, const struct ul_df *df)
 
 	if (!df->duplicate_count)
 		return;
-	printf("\nLayers kept in more than one packed form: %s beyond the "
-	       "smallest of each.\n",
-	       ul_human_bytes(df->duplicate_layer_bytes, text));
+	ul_cli_print(
+	    "\nLayers kept in more than one packed form: %s beyond the "
+	    "smallest of each.\n",
+	    ul_human_bytes(df->duplicate_layer_bytes, text));
 	for (i = 0; i < df->duplicate_count; i++) {
 		const struct ul_duplicate *duplicate = &df->duplicates[i];
 
-		printf("  layer %.19s  %s more\n", duplicate->diff_id,
-		       ul_human_bytes(duplicate->extra_bytes, text));
+		ul_cli_print("  layer %.19s  %s more\n", duplicate->diff_id,
+			     ul_human_bytes(duplicate->extra_bytes, text));
 		for (b = 0; b < duplicate->blob_count; b++)
 			print_holders(view, &duplicate->blobs[b]);
 	}
@@ -153,10 +155,10 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 {
 	char total[UL_HUMAN_MAX], free_text[UL_HUMAN_MAX];
 
-	printf("Store %s (%s)\non a file system of %s with %s free\n\n",
-	       view->store_path, view->store_kind,
-	       ul_human_bytes(view->total_bytes, total),
-	       ul_human_bytes(view->available_bytes, free_text));
+	ul_cli_print("Store %s (%s)\non a file system of %s with %s free\n\n",
+		     view->store_path, view->store_kind,
+		     ul_human_bytes(view->total_bytes, total),
+		     ul_human_bytes(view->available_bytes, free_text));
 	if (!print_classes(df, verbose))
 		return UL_EXIT_FAILED;
 	print_residual(view, df);
@@ -166,9 +168,9 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 			return UL_EXIT_FAILED;
 		print_duplicates(view, df);
 	} else if (df->duplicate_layer_bytes) {
-		printf("%s are layers kept in another packed form too "
-		       "(`ullage df -v`).\n",
-		       ul_human_bytes(df->duplicate_layer_bytes, total));
+		ul_cli_print("%s are layers kept in another packed form too "
+			     "(`ullage df -v`).\n",
+			     ul_human_bytes(df->duplicate_layer_bytes, total));
 	}
 	ul_cli_notes(cli, view);
 	return UL_EXIT_DONE;

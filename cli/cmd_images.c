@@ -1,5 +1,6 @@
 #include "accounting/report.h"
 #include "base/mem.h"
+#include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/image_table.h"
@@ -35,9 +36,9 @@ static void print_duplicates(const struct ul_df *df)
 	char text[UL_HUMAN_MAX];
 
 	if (df->duplicate_layer_bytes)
-		printf("\n%s are layers kept in another packed form too "
-		       "(`ullage df -v`).\n",
-		       ul_human_bytes(df->duplicate_layer_bytes, text));
+		ul_cli_print("\n%s are layers kept in another packed form too "
+			     "(`ullage df -v`).\n",
+			     ul_human_bytes(df->duplicate_layer_bytes, text));
 }
 
 static int images_answer(struct ul_cli *cli, const struct ul_view *view,
@@ -71,7 +72,8 @@ static void images_names(const struct ul_view *view)
 		const struct ul_view_image *image = &view->images[i];
 
 		for (n = 0; n < image->name_count; n++)
-			puts(view->record.objects[image->names[n]].key);
+			ul_cli_print("%s\n",
+				     view->record.objects[image->names[n]].key);
 	}
 }
 

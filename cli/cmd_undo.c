@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/json_out.h"
@@ -25,8 +26,8 @@ static int undo_answer(struct ul_cli *cli, long long run)
 					       "restored", (json_int_t)count))
 			   ? UL_EXIT_DONE
 			   : UL_EXIT_FAILED;
-	printf("Run %lld undone: %zu thing%s put back.\n", run, count,
-	       count == 1 ? "" : "s");
+	ul_cli_print("Run %lld undone: %zu thing%s put back.\n", run, count,
+		     count == 1 ? "" : "s");
 	return UL_EXIT_DONE;
 }
 

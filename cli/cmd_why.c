@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/json_out.h"
@@ -84,9 +85,9 @@ static void print_node(const struct ul_graph *graph, uint32_t node)
 	const struct ul_node *what = &graph->nodes[node];
 
 	if (!strncmp(what->key, "sha256:", 7) && strlen(what->key) == 71)
-		printf("%s %.19s", ul_kind_name(what->kind), what->key);
+		ul_cli_print("%s %.19s", ul_kind_name(what->kind), what->key);
 	else
-		printf("%s %s", ul_kind_name(what->kind), what->key);
+		ul_cli_print("%s %s", ul_kind_name(what->kind), what->key);
 }
 
 static void print_path(const struct ul_graph *graph, const struct ul_path *path)
@@ -97,10 +98,10 @@ static void print_path(const struct ul_graph *graph, const struct ul_path *path)
 	for (s = 0; s < path->len; s++) {
 		if (!is_shown(graph, path->steps[s].node))
 			continue;
-		printf("  %*s%s", 2 * depth, "", depth ? "-> " : "");
+		ul_cli_print("  %*s%s", 2 * depth, "", depth ? "-> " : "");
 		print_node(graph, path->steps[s].node);
-		printf(depth ? "  (%s)\n" : "  (a root: %s)\n",
-		       path->steps[s].reason);
+		ul_cli_print(depth ? "  (%s)\n" : "  (a root: %s)\n",
+			     path->steps[s].reason);
 		depth++;
 	}
 }
@@ -113,26 +114,29 @@ static void print_lost(const struct ul_view *view, uint32_t object)
 
 	for (i = 0; i < view->trash_count; i++) {
 		if (view->trash[i].object == object) {
-			printf("It lies in the trash: `ullage undo %lld` "
-			       "brings it back.\n",
-			       (long long)view->trash[i].run);
+			ul_cli_print("It lies in the trash: `ullage undo %lld` "
+				     "brings it back.\n",
+				     (long long)view->trash[i].run);
 			return;
 		}
 	}
 	if (!what->is_present)
-		printf("It is not here, and nothing refers to it.\n");
+		ul_cli_print("It is not here, and nothing refers to it.\n");
 	else if (what->is_released)
-		printf("Nothing holds it; ullage let go of it, and the next "
-		       "`ullage gc` takes it.\n");
+		ul_cli_print(
+		    "Nothing holds it; ullage let go of it, and the next "
+		    "`ullage gc` takes it.\n");
 	else if (what->is_known)
-		printf("Nothing holds it. It was last held %s; `ullage gc` "
-		       "takes it when the grace\nperiod has passed.\n",
-		       ul_human_when(what->reachable_unix_s, view->as_of_unix_s,
-				     when));
+		ul_cli_print(
+		    "Nothing holds it. It was last held %s; `ullage gc` "
+		    "takes it when the grace\nperiod has passed.\n",
+		    ul_human_when(what->reachable_unix_s, view->as_of_unix_s,
+				  when));
 	else
-		printf("Nothing holds it, and nothing that ullage has seen "
-		       "ever did; `ullage gc` takes\nit when the grace period "
-		       "has passed.\n");
+		ul_cli_print(
+		    "Nothing holds it, and nothing that ullage has seen "
+		    "ever did; `ullage gc` takes\nit when the grace period "
+		    "has passed.\n");
 }
 
 static void print_why(const struct ul_view *view, uint32_t object,
@@ -142,19 +146,19 @@ static void print_why(const struct ul_view *view, uint32_t object,
 
 	print_node(&view->graph, object);
 	if (!paths->len) {
-		printf("\n");
+		ul_cli_print("\n");
 		print_lost(view, object);
 		return;
 	}
-	printf(" is held by %zu root%s\n", paths->root_count,
-	       paths->root_count == 1 ? "" : "s");
+	ul_cli_print(" is held by %zu root%s\n", paths->root_count,
+		     paths->root_count == 1 ? "" : "s");
 	for (i = 0; i < paths->len; i++) {
 		putchar('\n');
 		print_path(&view->graph, &paths->paths[i]);
 	}
 	if (paths->root_count > paths->len)
-		printf("\n  ... and by %zu more roots\n",
-		       paths->root_count - paths->len);
+		ul_cli_print("\n  ... and by %zu more roots\n",
+			     paths->root_count - paths->len);
 }
 
 static int why_answer(struct ul_cli *cli, const struct ul_view *view,

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/json_out.h"
 #include "cli/plan_file.h"
@@ -34,12 +35,12 @@ static void print_removed(const struct ul_plan *plan)
 
 	if (!plan->remove.len)
 		return;
-	printf("To be removed:\n");
+	ul_cli_print("To be removed:\n");
 	for (i = 0; i < plan->remove.len && i < NAMES_SHOWN; i++)
-		printf("  %s  (%s)\n", plan->remove.items[i].key,
-		       plan->remove.items[i].reason);
+		ul_cli_print("  %s  (%s)\n", plan->remove.items[i].key,
+			     plan->remove.items[i].reason);
 	if (i < plan->remove.len)
-		printf("  ... and %zu more\n", plan->remove.len - i);
+		ul_cli_print("  ... and %zu more\n", plan->remove.len - i);
 }
 
 static void print_kinds(const struct ul_plan *plan)
@@ -81,16 +82,17 @@ static void print_declined(const struct ul_plan *plan)
 
 	if (!plan->declined.len)
 		return;
-	printf("Left:\n");
+	ul_cli_print("Left:\n");
 	for (i = 0; i < plan->declined.len && i < NAMES_SHOWN; i++)
-		printf("  %s %.*s  (%s)\n",
-		       ul_kind_name(plan->declined.items[i].kind),
-		       strncmp(plan->declined.items[i].key, "sha256:", 7) ? 200
-									  : 19,
-		       plan->declined.items[i].key,
-		       plan->declined.items[i].reason);
+		ul_cli_print("  %s %.*s  (%s)\n",
+			     ul_kind_name(plan->declined.items[i].kind),
+			     strncmp(plan->declined.items[i].key, "sha256:", 7)
+				 ? 200
+				 : 19,
+			     plan->declined.items[i].key,
+			     plan->declined.items[i].reason);
 	if (i < plan->declined.len)
-		printf("  ... and %zu more\n", plan->declined.len - i);
+		ul_cli_print("  ... and %zu more\n", plan->declined.len - i);
 }
 
 static void print_plan(const struct ul_plan *plan)
@@ -100,20 +102,21 @@ static void print_plan(const struct ul_plan *plan)
 
 	print_removed(plan);
 	if (!plan->remove.len && !plan->collect.len)
-		printf("Nothing to collect.\n");
+		ul_cli_print("Nothing to collect.\n");
 	else
 		print_kinds(plan);
 	print_declined(plan);
 	if (!plan->collect.len)
 		return;
-	printf("Gives back %s (%" PRIu64 " bytes)",
-	       ul_human_bytes(plan->freed_bytes, text), plan->freed_bytes);
+	ul_cli_print("Gives back %s (%" PRIu64 " bytes)",
+		     ul_human_bytes(plan->freed_bytes, text),
+		     plan->freed_bytes);
 	if (later_bytes == plan->freed_bytes)
-		printf(", once the trash's grace period is over");
+		ul_cli_print(", once the trash's grace period is over");
 	else if (later_bytes)
-		printf(", %s of it once the trash's grace period is over",
-		       ul_human_bytes(later_bytes, waits));
-	printf(".\n");
+		ul_cli_print(", %s of it once the trash's grace period is over",
+			     ul_human_bytes(later_bytes, waits));
+	ul_cli_print(".\n");
 }
 
 static int collect_confirm(void *arg, const struct ul_plan *plan)
@@ -140,17 +143,18 @@ static void print_done(const struct ul_run *run)
 {
 	char freed[UL_HUMAN_MAX], trashed[UL_HUMAN_MAX];
 
-	printf("Run %" PRId64 ": removed %" PRIu64 " name%s", run->run,
-	       run->removed, run->removed == 1 ? "" : "s");
+	ul_cli_print("Run %" PRId64 ": removed %" PRIu64 " name%s", run->run,
+		     run->removed, run->removed == 1 ? "" : "s");
 	if (run->freed_bytes || !run->trashed_bytes)
-		printf(", gave back %s (%" PRIu64 " bytes)",
-		       ul_human_bytes(run->freed_bytes, freed),
-		       run->freed_bytes);
+		ul_cli_print(", gave back %s (%" PRIu64 " bytes)",
+			     ul_human_bytes(run->freed_bytes, freed),
+			     run->freed_bytes);
 	if (run->trashed_bytes)
-		printf(", moved %s to the trash.\n`ullage undo %" PRId64
-		       "` brings it back, `ullage gc --now` gives it back",
-		       ul_human_bytes(run->trashed_bytes, trashed), run->run);
-	printf(".\n");
+		ul_cli_print(
+		    ", moved %s to the trash.\n`ullage undo %" PRId64
+		    "` brings it back, `ullage gc --now` gives it back",
+		    ul_human_bytes(run->trashed_bytes, trashed), run->run);
+	ul_cli_print(".\n");
 }
 
 static void print_run(const struct ul_run *run)
@@ -158,7 +162,7 @@ static void print_run(const struct ul_run *run)
 	if (run->run)
 		print_done(run);
 	else
-		printf("Nothing to collect.\n");
+		ul_cli_print("Nothing to collect.\n");
 	print_declined(&run->plan);
 }
 

@@ -73,4 +73,19 @@ status 1 ullage df --state "$WORK/file"
 status 1 ullage df --state /proc/nothing/here
 status 0 ullage --state "$WORK/deep/er" df
 [ -e "$WORK/deep/er/ullage.db" ] || fail "--state was not made"
+# A name made to drive the terminal reaches it from no command.
+evil=$(printf 'ev\033[31mil\nx')
+jq -c --arg name "$evil" '.manifests[0].annotations =
+	{ "org.opencontainers.image.ref.name": $name }' \
+	"$ULLAGE_STATE/store/oci/index.json" >"$WORK/index" &&
+	cp "$WORK/index" "$ULLAGE_STATE/store/oci/index.json"
+: >"$ULLAGE_STATE/store/$evil"
+for command in 'df -v' images 'images --quiet' 'why base:1' "why $evil" \
+	'prune -n -a' 'prune -y -a' history "untag $evil"; do
+	case $command in
+	*"$evil") ullage "${command%% *}" "$evil" ;;
+	*) ullage $command ;;
+	esac 2>&1 </dev/null | grep -q "$(printf '\033')" &&
+		fail "$command prints control characters"
+done
 exit $failed
