@@ -32,12 +32,13 @@ json_t *ul_loss_json(const struct ul_loss *loss);
 
 /*
  * Under the lock: scan and put back from the trash what is reachable again,
- * until nothing is left that is. What was put back is said.
+ * until nothing is left that is. What was put back is said. for_change: as for
+ * ul_cli_scan().
  * Owner:   *ret_view is overwritten, released by ul_view_release().
  * Returns: as ul_store_ops.scan and restore.
  */
-int ul_change_restore(struct ul_cli *cli, struct ul_view *ret_view,
-		      struct ul_err *err);
+int ul_change_restore(struct ul_cli *cli, bool for_change,
+		      struct ul_view *ret_view, struct ul_err *err);
 
 /* Add "KEY=VALUE" (or "KEY") to a JSON object of labels. UL_E_INVALID (no
  * key, not UTF-8), UL_E_NOMEM. */

@@ -310,7 +310,7 @@ static int things_run(struct ul_cli *cli, struct ul_embedded *store,
 	if (!rc)
 		rc = things_change(store, id, is_removal, things, count, err);
 	if (!rc)
-		rc = ul_change_restore(cli, &after, err);
+		rc = ul_change_restore(cli, false, &after, err);
 	return rc ? rc : things_answer(cli, id, is_removal, things, count, err);
 }
 
@@ -396,7 +396,7 @@ static int delete_all(struct ul_cli *cli, struct ul_embedded *store, char **ids,
 
 	if (!objects)
 		return ul_err_nomem(err);
-	rc = ul_cli_scan(cli, true, &view, err);
+	rc = ul_change_restore(cli, true, &view, err);
 	for (i = 0; !rc && i < count; i++)
 		rc = ul_resolve(&view, ids[i], UL_RESOLVE_LEASE, &objects[i],
 				err);

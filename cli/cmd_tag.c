@@ -152,7 +152,7 @@ static int tag_fetch(struct tag *tag, struct ul_err *err)
 	if (rc)
 		return rc;
 	ul_view_release(&tag->view);
-	return ul_change_restore(tag->cli, &tag->view, err);
+	return ul_change_restore(tag->cli, false, &tag->view, err);
 }
 
 static const struct ul_layout_entry *
