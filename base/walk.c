@@ -290,6 +290,14 @@ static int entries_look(struct ul_dirpool_worker *worker,
 	return 0;
 }
 
+/* Any worker of the tree may say so. */
+static void tree_set_partial(struct ul_dirpool_worker *worker,
+			     const struct ul_dirpool_dir *dir)
+{
+	__atomic_store_n(&walk_of(worker)->trees[dir->tree].is_partial, true,
+			 __ATOMIC_RELAXED);
+}
+
 /*
  * Open a directory and look again at what was opened: it may have been
  * mounted over, replaced or removed while it waited.
@@ -305,6 +313,11 @@ static int dir_enter(struct ul_dirpool_worker *worker,
 
 	if (parent_fd != -1)
 		fd = ul_scan_open(parent_fd, dir->name);
+	if (fd < 0 && errno == EACCES &&
+	    walk_of(worker)->options->skip_denied) {
+		tree_set_partial(worker, dir);
+		return 1;
+	}
 	if (fd < 0)
 		return ul_scan_is_gone(errno)
 			   ? 1

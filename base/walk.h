@@ -43,6 +43,7 @@ struct ul_walk_tree {
 	int64_t ctime_ns;         /* of the tree's top */
 	int64_t newest_unix_s;    /* largest mtime or ctime of the top */
 	bool is_absent;           /* the top was not there */
+	bool is_partial;          /* see skip_denied */
 	struct ul_walk_link *links; /* owned; by (dev, ino); only inodes that
 				       have links outside this tree */
 	size_t link_count;
@@ -52,6 +53,8 @@ struct ul_walk_tree {
 
 struct ul_walk_options {
 	int thread_count; /* 0: chosen (8 at most) */
+	/* Leave out what we have no right to read, and only say so. */
+	bool skip_denied;
 	/* Called now and then from one thread at a time; may be NULL. Return
 	 * false to stop (UL_E_CANCELED). */
 	bool (*progress)(void *arg, uint64_t objects, uint64_t bytes);
@@ -60,7 +63,8 @@ struct ul_walk_options {
 
 /*
  * Measure `count` trees. What vanishes meanwhile is not counted; what cannot
- * be read (EACCES, EIO) is an error naming the path.
+ * be read (EACCES, EIO) is an error naming the path (EACCES unless it is to
+ * be skipped).
  * Owner:   links and mounts of each tree; free with ul_walk_trees_release().
  *          On failure they are released already.
  * Thread:  any; starts and joins its own threads.

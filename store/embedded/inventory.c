@@ -117,7 +117,10 @@ static int count_overhead(struct take *take, const char *path)
 static int add_unknown(struct take *take, const struct ul_item *item)
 {
 	struct ul_walk_tree tree = { .path = item->path };
-	struct ul_walk_options options = { .thread_count = 1 };
+	struct ul_walk_options options = {
+		.thread_count = 1,
+		.skip_denied = !take->store->is_writable,
+	};
 	size_t i;
 	int rc = item_add(take, item);
 

@@ -686,6 +686,7 @@ static int scan_residual(struct ul_scan *scan)
 	struct ul_view *view = scan->view;
 	struct ul_walk_tree tree = { .path = "." };
 	struct ul_walk_options options = {
+		.skip_denied = !scan->store->is_writable,
 		.progress = scan->options->progress,
 		.arg = scan->options->arg,
 	};

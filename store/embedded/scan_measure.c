@@ -270,6 +270,12 @@ static int tree_take(struct ul_scan *scan, const struct ul_walk_tree *tree,
 			.in_split = tree->links[i].in_split,
 			.allocated_bytes = tree->links[i].allocated_bytes,
 		};
+	if (tree->is_partial &&
+	    !ul_view_note(scan->view,
+			  "%s/%s cannot be read whole by this user: counted in "
+			  "part",
+			  scan->store->path, tree->path))
+		return ul_err_nomem(scan->err);
 	for (i = 0; i < tree->mount_count; i++) {
 		if (!ul_view_note(scan->view,
 				  "%s/%s is a mount point: not counted",
@@ -284,6 +290,7 @@ static int measure_trees(struct measure *measure)
 {
 	struct ul_scan *scan = measure->scan;
 	struct ul_walk_options options = {
+		.skip_denied = !scan->store->is_writable,
 		.progress = scan->options->progress,
 		.arg = scan->options->arg,
 	};

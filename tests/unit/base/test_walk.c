@@ -371,6 +371,7 @@ static void test_walk__stops_when_asked(void **state)
 /* Root reads everything, so the walk happens as somebody else. */
 static void test_walk__names_what_it_may_not_read(void **state)
 {
+	const struct ul_walk_options skip = { .skip_denied = true };
 	struct fixture *fixture = *state;
 	struct ul_walk_tree tree = { .path = "t" };
 	struct ul_err err = UL_ERR_INIT;
@@ -389,12 +390,20 @@ static void test_walk__names_what_it_may_not_read(void **state)
 	assert_int_equal(err.sys_errno, EACCES);
 	assert_non_null(strstr(err.msg, "t/a/closed: "));
 	assert_int_equal(tree.object_count, 0);
+	assert_return_code(seteuid(65534), errno);
+	rc = ul_walk(fixture->fd, &tree, 1, &skip, &err);
+	assert_return_code(seteuid(0), errno);
+	assert_int_equal(rc, 0);
+	assert_true(tree.is_partial);
+	assert_int_equal(tree.object_count, 3);
+	ul_walk_trees_release(&tree, 1);
 	assert_return_code(unlinkat(fixture->fd, "t/a/closed", AT_REMOVEDIR),
 			   errno);
 	assert_return_code(seteuid(65534), errno);
 	rc = ul_walk(fixture->fd, &tree, 1, NULL, &err);
 	assert_return_code(seteuid(0), errno);
 	assert_int_equal(rc, 0);
+	assert_false(tree.is_partial);
 	assert_int_equal(tree.object_count, 3);
 	ul_walk_trees_release(&tree, 1);
 }
