@@ -8,7 +8,7 @@ app1=$(ullage images --json |
 	jq -r '.images[] | select(.names[0] | endswith("app:1")).digest')
 
 {
-	ull lease create build-7 --expire 2h --label job=7 --label keep
+	ull lease create build-7 --expire 150m --label job=7 --label keep
 	ull lease create build-7
 	ull lease create flat --flat --json
 	ull lease create a b
@@ -21,7 +21,7 @@ app1=$(ullage images --json |
 	ull lease add build-7 app:9
 	ull lease add build-8 app:1
 	ull lease add build-7
-	ull lease list
+	ull lease list --as-of "$(made lease)"
 	ull lease list --json
 	ull lease lst
 	ull lease

@@ -15,7 +15,7 @@ ullage import --quiet --unpack "$(sample docker-save-three-images.tar)" \
 	ull snapshot prepare a b c
 	ull snapshot prepare
 	ull snapshot mounts work
-	ull snapshot list
+	ull snapshot list --as-of "$(made snapshot)"
 	ull snapshot list --json
 	ull snapshot commit app-3 work --label z
 	ull snapshot commit app-3 empty
