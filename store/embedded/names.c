@@ -296,7 +296,7 @@ static bool name_moves(const struct ul_layout_index *index,
 
 	for (i = 0; name->name && i < ul_layout_index_count(index); i++) {
 		const struct ul_layout_entry *entry =
-			ul_layout_index_entry(index, i);
+		    ul_layout_index_entry(index, i);
 
 		if (same_name(entry->name, name->name) &&
 		    !ul_digest_equal(&entry->descriptor.digest,
@@ -316,7 +316,7 @@ static int release_moved(struct ul_embedded *store,
 	};
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	ul_cleanup(ul_freep) uint32_t *objects =
-		ul_calloc(count, sizeof *objects);
+	    ul_calloc(count, sizeof *objects);
 	size_t i, len = 0;
 	int rc;
 
@@ -341,7 +341,7 @@ int ul_names_release_moved(struct ul_embedded *store,
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
 	ul_cleanup(ul_freep) const struct ul_new_name **moving =
-		ul_calloc(count + 1, sizeof *moving);
+	    ul_calloc(count + 1, sizeof *moving);
 	size_t i, len = 0;
 	int rc;
 

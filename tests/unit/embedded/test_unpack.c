@@ -303,9 +303,9 @@ static void test_unpack__a_tar_that_ends_with_its_data(void **state)
 	blob_put(fixture, &manifest);
 	result = unpack_all(fixture, &manifest);
 	assert_int_equal(result.new_layers, 1);
-	file_expect(store_path(fixture, "snapshots/layer-%s/fs/etc/file-0",
-			       layer.hex),
-		    "layer 0 of a");
+	file_expect(
+	    store_path(fixture, "snapshots/layer-%s/fs/etc/file-0", layer.hex),
+	    "layer 0 of a");
 	image_blob_release(&layer);
 	image_blob_release(&config);
 	image_blob_release(&manifest);
