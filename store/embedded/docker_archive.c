@@ -128,6 +128,8 @@ int ul_docker_archive_parse(const struct ul_buf *json, struct ul_arena *arena,
 	if (!ul_buf_add_str(&text, "}"))
 		return ul_err_nomem(err);
 	rc = ul_json_parse(text.data, text.len, UL_JSON_MAX_DEPTH, &root, err);
+	if (!rc && json_object_size(root) != 1)
+		rc = ul_err_set(err, UL_E_CORRUPT, "is no list");
 	if (!rc)
 		rc = ul_json_array(root, "images", "file", &array, err);
 	if (!rc)

@@ -45,6 +45,8 @@ struct import {
 	struct ul_new_name *names; /* owned */
 	size_t *name_images;       /* owned: the image of each name */
 	size_t name_count, name_cap, name_image_cap;
+	struct ul_map by_name;  /* into names */
+	struct ul_map has_name; /* digests of images that bring a name */
 	struct ul_arena arena;
 };
 
@@ -54,6 +56,8 @@ static void import_release(struct import *import)
 	ul_source_release(&import->source);
 	ul_ingest_release(&import->ingest);
 	ul_layout_index_free(import->index);
+	ul_map_release(&import->by_name);
+	ul_map_release(&import->has_name);
 	free(import->names);
 	free(import->name_images);
 	ul_arena_release(&import->arena);
@@ -122,14 +126,26 @@ static int images_of_docker(struct import *import, struct ul_err *err)
 	return rc;
 }
 
+/* Beside an index it only helps with names, and may be anything. */
+static int docker_find(struct import *import, struct ul_err *err)
+{
+	int rc = ul_docker_archive_parse(&import->source.manifest,
+					 &import->arena, &import->docker,
+					 &import->docker_count, err);
+
+	if (!rc || rc == UL_E_NOMEM || !import->source.has_index)
+		return rc;
+	*err = UL_ERR_INIT;
+	return ul_import_walk_note(
+	    &import->walk, err,
+	    "manifest.json is not docker save's, so no names are taken from "
+	    "it");
+}
+
 static int images_find(struct import *import, struct ul_err *err)
 {
-	int rc = 0;
+	int rc = import->source.has_manifest ? docker_find(import, err) : 0;
 
-	if (import->source.has_manifest)
-		rc = ul_docker_archive_parse(&import->source.manifest,
-					     &import->arena, &import->docker,
-					     &import->docker_count, err);
 	if (rc)
 		return rc;
 	return import->source.has_index ? images_of_index(import, err)
@@ -200,20 +216,15 @@ static void image_find_docker(const struct import *import, struct image *image)
 static int name_is_taken(const struct import *import, const char *name,
 			 const struct ul_digest *digest, struct ul_err *err)
 {
+	uint32_t at = ul_map_get_str(&import->by_name, name);
 	char shown[UL_JSON_SHOWN_MAX];
-	size_t i;
 
-	for (i = 0; i < import->name_count; i++) {
-		if (strcmp(import->names[i].name, name))
-			continue;
-		if (ul_digest_equal(&import->names[i].descriptor.digest,
-				    digest))
-			return 1;
-		return ul_err_set(err, UL_E_CORRUPT,
-				  "two images are called '%s'",
-				  ul_json_show(name, shown));
-	}
-	return 0;
+	if (at == UL_MAP_NONE)
+		return 0;
+	if (ul_digest_equal(&import->names[at].descriptor.digest, digest))
+		return 1;
+	return ul_err_set(err, UL_E_CORRUPT, "two images are called '%s'",
+			  ul_json_show(name, shown));
 }
 
 static int name_add(struct import *import, size_t image, const char *name,
@@ -243,27 +254,27 @@ static int name_add(struct import *import, size_t image, const char *name,
 		.name = ul_arena_strdup(&import->arena, name),
 	};
 	images[count] = image;
-	if (!names[count].name)
+	if (!names[count].name ||
+	    !ul_map_set(&import->by_name, names[count].name,
+			strlen(names[count].name), (uint32_t)count))
 		return ul_err_nomem(err);
 	import->name_count++;
 	return 0;
 }
 
+static bool brings_name(const struct image *image)
+{
+	return image->containerd_name || image->ref_name ||
+	       (image->docker && image->docker->tag_count);
+}
+
 static bool has_named_twin(const struct import *import, size_t at)
 {
-	size_t i;
+	const struct ul_digest *digest = &import->images[at].descriptor.digest;
 
-	for (i = 0; i < import->image_count; i++) {
-		const struct image *image = &import->images[i];
-
-		if (i != at &&
-		    (image->containerd_name || image->ref_name ||
-		     image->docker) &&
-		    ul_digest_equal(&image->descriptor.digest,
-				    &import->images[at].descriptor.digest))
-			return true;
-	}
-	return false;
+	return !brings_name(&import->images[at]) &&
+	       ul_map_get(&import->has_name, digest, sizeof *digest) !=
+		   UL_MAP_NONE;
 }
 
 static int name_tags(struct import *import, size_t at, struct ul_err *err)
@@ -323,8 +334,14 @@ static int images_name(struct import *import, struct ul_err *err)
 	int rc = 0;
 
 	for (i = 0; i < import->image_count; i++) {
-		if (!import->images[i].containerd_name)
-			image_find_docker(import, &import->images[i]);
+		struct image *image = &import->images[i];
+
+		if (!image->containerd_name)
+			image_find_docker(import, image);
+		if (brings_name(image) &&
+		    !ul_map_set(&import->has_name, &image->descriptor.digest,
+				sizeof image->descriptor.digest, 0))
+			return ul_err_nomem(err);
 	}
 	for (i = 0; !rc && i < import->image_count; i++)
 		rc = name_image(import, i, err);
@@ -365,10 +382,12 @@ static int put_in_place(struct import *import, struct ul_err *err)
 	if (!rc && is_replacing)
 		rc = ul_names_release_moved(import->store, import->names,
 					    import->name_count, err);
+	/* The index is last: what fails before it leaves nothing to be seen. */
 	if (!rc)
-		rc = ul_names_put(import->store, import->names,
-				  import->name_count, is_replacing, err);
-	return rc ? rc : used_now(import, err);
+		rc = used_now(import, err);
+	return rc ? rc
+		  : ul_names_put(import->store, import->names,
+				 import->name_count, is_replacing, err);
 }
 
 static int report_notes(const struct import *import,
@@ -390,20 +409,17 @@ static int report_notes(const struct import *import,
 	return 0;
 }
 
-/* Second names of an image bring nothing new. */
+/* Second names of an image bring nothing new; they stand side by side. */
 static void report_share(const struct import *import, size_t at,
 			 struct ul_imported *imported)
 {
 	const struct ul_import_share *share =
 	    &import->images[import->name_images[at]].share;
-	size_t i;
 
 	imported->reused_blobs = share->reused_blobs + share->shared_blobs;
-	for (i = 0; i < at; i++) {
-		if (import->name_images[i] == import->name_images[at]) {
-			imported->reused_blobs += share->new_blobs;
-			return;
-		}
+	if (at && import->name_images[at - 1] == import->name_images[at]) {
+		imported->reused_blobs += share->new_blobs;
+		return;
 	}
 	imported->new_blobs = share->new_blobs;
 	imported->written_bytes = share->written_bytes;

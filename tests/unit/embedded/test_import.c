@@ -347,6 +347,78 @@ static void layout_of_two(const char *dir, const struct image *a,
 	ul_buf_release(&json);
 }
 
+static void test_import__a_stray_manifest_json_names_nothing(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_buf index = UL_BUF_INIT;
+	const char *dir = in_top(fixture, "l");
+	struct image image;
+	char path[512];
+
+	image_init(&image, "one", "amd64", 1, false);
+	image_index(&index, &image.manifest, IMAGE_MANIFEST, NULL);
+	layout_write(dir, &image, ul_buf_str(&index));
+	snprintf(path, sizeof path, "%s/manifest.json", dir);
+	file_write(path, "{\"name\":\"a web app\"}");
+	store_fixture_open(fixture);
+	import_path(fixture, dir);
+	assert_string_equal(index_names(fixture), "docker.io/library/l:latest");
+	assert_non_null(strstr(report_text, "manifest.json is not docker"));
+	ul_buf_release(&index);
+	image_release(&image);
+}
+
+/* Docker's classic store: a layer is a link where it was saved before. */
+static void test_import__old_archives_with_links(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_buf tar = UL_BUF_INIT;
+	struct tar_item layer = { .path = "first/layer.tar" };
+	struct image image;
+
+	image_init(&image, "one", "amd64", 1, true);
+	layer.data = image.layers[0].bytes.data;
+	layer.len = image.layers[0].bytes.len;
+	tar_add(&tar, &layer);
+	tar_add(&tar, &(struct tar_item){ .path = "second/layer.tar",
+					  .type = '2',
+					  .link = "../first/layer.tar" });
+	tar_add(&tar, &(struct tar_item){ .path = "third/layer.tar",
+					  .type = '1',
+					  .link = "second/layer.tar" });
+	archive_add(&tar, "sha256:c", ul_buf_str(&image.config.bytes));
+	archive_add(&tar, "manifest.json",
+		    "[{\"Config\":\"sha256:c\",\"RepoTags\":[\"a:1\",\"a:2\"],"
+		    "\"Layers\":[\"third/layer.tar\"]},{\"Config\":"
+		    "\"./sha256:c\",\"RepoTags\":null,\"Layers\":"
+		    "[\"second/layer.tar\"]}]");
+	archive_write(in_top(fixture, "old.tar"), &tar);
+	store_fixture_open(fixture);
+	import_path(fixture, in_top(fixture, "old.tar"));
+	assert_string_equal(index_names(fixture),
+			    "docker.io/library/a:1 docker.io/library/a:2");
+	blob_expect(fixture, &image.layers[0]);
+	blob_expect(fixture, &image.config);
+	image_release(&image);
+}
+
+/* As crane writes them: packed layers. */
+static void test_import__old_archives_with_packed_layers(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_buf tar = UL_BUF_INIT;
+	struct image image;
+
+	image_init(&image, "one", "amd64", 2, false);
+	archive_add_docker(&tar, &image, "[\"a:1\"]");
+	archive_write(in_top(fixture, "old.tar"), &tar);
+	store_fixture_open(fixture);
+	import_path(fixture, in_top(fixture, "old.tar"));
+	/* The manifest made is the fixture's: layers are tar+gzip in both. */
+	image_expect(fixture, &image);
+	image_release(&image);
+}
+
 static void test_import__nameless_images_are_numbered(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -1049,6 +1121,9 @@ int main(void)
 		STORE_TEST(test_import__packed_archives_and_streams),
 		STORE_TEST(test_import__names_by_every_rule),
 		STORE_TEST(test_import__repo_tags_name_what_the_index_does_not),
+		STORE_TEST(test_import__a_stray_manifest_json_names_nothing),
+		STORE_TEST(test_import__old_archives_with_links),
+		STORE_TEST(test_import__old_archives_with_packed_layers),
 		STORE_TEST(test_import__nameless_images_are_numbered),
 		STORE_TEST(test_import__name_is_for_nameless_images),
 		STORE_TEST(test_import__moving_a_name_needs_replace),
