@@ -33,7 +33,7 @@ ull() {
 steady() {
 	sed -E "s,$WORK,WORK,g; s/\"([a-z_]+_unix_s)\":[1-9][0-9]*/\"\1\":N/g
 		s/\"(allocated|unpacked)_bytes\":[0-9]+/\"\1_bytes\":N/g
-		s/--as-of [0-9]+/--as-of NOW/
+		s/--as-of [0-9]{6,}/--as-of NOW/
 		s/\(([0-9.]+ [kMG]?B)\) (is|are) now/(SIZE) \2 now/
 		s/(^|[^0-9])[0-9.]+ [kMG]?B( to the trash)/\1SIZE\2/"
 }
