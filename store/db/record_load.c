@@ -198,8 +198,11 @@ static int load_configs(struct load *load)
 		struct ul_config_facts *config =
 		    ul_arena_alloc(&record->arena, sizeof *config);
 
-		if (!config || at == UL_OBJECT_NONE)
+		if (!config)
 			return ul_err_nomem(load->err);
+		if (at == UL_OBJECT_NONE)
+			return ul_err_set(load->err, UL_E_CORRUPT,
+					  "config of no object");
 		config->created_unix_s = ul_stmt_i64(row, 1);
 		config->diff_ids = load_text(load, row, 2, NULL);
 		config->labels = load_text(load, row, 3, NULL);

@@ -26,8 +26,9 @@ static bool record_is_dirty(const struct ul_record *record)
 	for (i = 0; i < record->object_count; i++) {
 		const struct ul_object *object = &record->objects[i];
 
-		if (object->is_dirty || object->refs_dirty ||
-		    object->measure_dirty || object->is_gone)
+		if (object->is_gone ? object->row != 0
+				    : object->is_dirty || object->refs_dirty ||
+					  object->measure_dirty)
 			return true;
 	}
 	for (i = 0; i < record->name_count; i++) {
