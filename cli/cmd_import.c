@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cli/answer.h"
+#include "cli/change.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/unpacking.h"
@@ -53,7 +54,20 @@ static int take_in(struct ul_cli *cli, struct ul_embedded *store,
 	return rc;
 }
 
-/* The record knows from now on what was taken in. */
+/* Layers that were unpacked before and lie in the trash come back. */
+static int restore(struct ul_cli *cli, struct ul_err *err)
+{
+	ul_cleanup(ul_embedded_unlockp) struct ul_embedded *locked = NULL;
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	int rc = ul_embedded_lock(cli->store, err);
+
+	if (rc)
+		return rc;
+	locked = cli->store;
+	return ul_change_restore(cli, false, &view, err);
+}
+
+/* The record knows from now on what was unpacked. */
 static int record(struct ul_cli *cli, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
@@ -177,9 +191,10 @@ static int import_all(struct ul_cli *cli, struct ul_embedded *store,
 		ul_cli_say(cli, "%s", report.notes[i]);
 	if (!cli->json)
 		answer_text(&report);
-	if (is_unpacking)
+	rc = restore(cli, err);
+	if (!rc && is_unpacking)
 		rc = unpack_all(cli, &report, &unpacked, err);
-	if (!rc)
+	if (!rc && is_unpacking)
 		rc = record(cli, err);
 	if (!rc && cli->json)
 		rc = answer_json(&report, unpacked, err);

@@ -123,6 +123,21 @@ echo "ok: a second import changes nothing"
 	fail "the classes are not what du says"
 echo "ok: the classes add up to what du says"
 
+# What a prune moved to the trash comes back out of it: blobs and layers.
+layers=$(ls "$state/store/snapshots" | wc -l)
+ullage prune -y app:1 app:2 >/dev/null 2>&1
+[ "$(ls "$state/store/snapshots" | wc -l)" -lt "$layers" ] ||
+	fail "the prune moved no layers"
+ullage import docker-save-three-images.tar --unpack --replace \
+	>again.txt 2>/dev/null
+grep -vE ' 0 new blobs|^0 layers unpacked' again.txt &&
+	fail "what lies in the trash was written again"
+ullage import skopeo-docker-archive.tar --replace >/dev/null
+[ "$(ullage df --json | jq '.stores[0].classes[] |
+	select(.class == "trash") | .allocated_bytes')" = 0 ] ||
+	fail "the trash still has some of it"
+echo "ok: what a prune moved comes back out of the trash"
+
 # Written out, skopeo finds each by what Docker would have written.
 ullage export app:1 app:2 buildx-multi-attested skopeo-layout:zst \
 	-o all.tar >/dev/null
