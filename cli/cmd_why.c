@@ -182,6 +182,19 @@ static int why_answer(struct ul_cli *cli, const struct ul_view *view,
 	return UL_EXIT_DONE;
 }
 
+/* What was swept is asked for by what it was. */
+static bool why_trashed(const struct ul_view *view, const char *text,
+			uint32_t *ret_object)
+{
+	uint32_t at;
+
+	if (!ul_resolve_trashed(view, text, UL_KIND_BLOB, &at) &&
+	    !ul_resolve_trashed(view, text, UL_KIND_SNAPSHOT, &at))
+		return false;
+	*ret_object = view->trash[at].object;
+	return true;
+}
+
 static int why_run(struct ul_cli *cli, int argc, char **argv)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
@@ -200,7 +213,9 @@ static int why_run(struct ul_cli *cli, int argc, char **argv)
 	rc = ul_report_scan(cli, false, &view);
 	if (rc)
 		return rc;
-	if (ul_resolve(&view, args.operands[0], UL_RESOLVE_ANY, &object, &err))
+	if (ul_resolve(&view, args.operands[0], UL_RESOLVE_ANY, &object,
+		       &err) &&
+	    !why_trashed(&view, args.operands[0], &object))
 		return ul_cli_fail(&err);
 	return why_answer(cli, &view, object);
 }

@@ -139,21 +139,29 @@ static int collect_confirm(void *arg, const struct ul_plan *plan)
 	return answer < 0 ? CONFIRM_NO_TERMINAL : CONFIRM_NO;
 }
 
+/* "Run 4: removed 2 names, gave back 1.5 MB (...), moved 3 kB to the trash." */
 static void print_done(const struct ul_run *run)
 {
-	char freed[UL_HUMAN_MAX], trashed[UL_HUMAN_MAX];
+	char text[UL_HUMAN_MAX];
+	const char *comma = "";
 
-	ul_cli_print("Run %" PRId64 ": removed %" PRIu64 " name%s", run->run,
-		     run->removed, run->removed == 1 ? "" : "s");
-	if (run->freed_bytes || !run->trashed_bytes)
-		ul_cli_print(", gave back %s (%" PRIu64 " bytes)",
-			     ul_human_bytes(run->freed_bytes, freed),
+	ul_cli_print("Run %" PRId64 ": ", run->run);
+	if (run->removed) {
+		ul_cli_print("removed %" PRIu64 " name%s", run->removed,
+			     run->removed == 1 ? "" : "s");
+		comma = ", ";
+	}
+	if (run->freed_bytes || !run->trashed_bytes) {
+		ul_cli_print("%sgave back %s (%" PRIu64 " bytes)", comma,
+			     ul_human_bytes(run->freed_bytes, text),
 			     run->freed_bytes);
+		comma = ", ";
+	}
 	if (run->trashed_bytes)
 		ul_cli_print(
-		    ", moved %s to the trash.\n`ullage undo %" PRId64
+		    "%smoved %s to the trash.\n`ullage undo %" PRId64
 		    "` brings it back, `ullage gc --now` gives it back",
-		    ul_human_bytes(run->trashed_bytes, trashed), run->run);
+		    comma, ul_human_bytes(run->trashed_bytes, text), run->run);
 	ul_cli_print(".\n");
 }
 

@@ -100,10 +100,12 @@ static void add_bytes(struct ul_table *table, uint64_t bytes)
 static void add_name(struct ul_table *table, const struct ul_view_image *image,
 		     const char *name)
 {
+	const char *mark = image->is_pinned ? " *" : "";
+
 	if (strcmp(name, image->digest))
-		ul_table_add(table, name);
+		ul_table_addf(table, "%s%s", name, mark);
 	else
-		ul_table_addf(table, "%.19s", name);
+		ul_table_addf(table, "%.19s%s", name, mark);
 }
 
 static void add_image(struct ul_table *table, const struct ul_view *view,
@@ -119,8 +121,7 @@ static void add_image(struct ul_table *table, const struct ul_view *view,
 	add_bytes(table, row->unpacked_bytes);
 	add_bytes(table, row->shared_bytes);
 	add_bytes(table, row->unique_bytes);
-	ul_table_addf(table, "%u%s", image->containers,
-		      image->is_pinned ? "*" : "");
+	ul_table_addf(table, "%u", image->containers);
 	ul_table_add(
 	    table, ul_human_when(image->used_unix_s, view->as_of_unix_s, when));
 	/* Further names of the same digest: the bytes are told once. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/text.h"
@@ -169,6 +170,7 @@ bool ul_table_print(const struct ul_table *table, FILE *out)
 	if (!widths)
 		return false;
 	total = widths_measure(table, widths);
-	widths_shrink(table, widths, total, ul_text_columns(out));
+	if (getenv("COLUMNS") || isatty(fileno(out)))
+		widths_shrink(table, widths, total, ul_text_columns(out));
 	return print_rows(table, widths, out);
 }

@@ -2,10 +2,9 @@
  * cli/table.h - aligned columns for a terminal.
  *
  * Cells are copied. Columns are as wide as their widest cell; when a row
- * would be wider than the terminal, columns declared `shrink` are cut from
- * the middle with "..", never below their heading. Output that is no
- * terminal is 80 columns wide unless COLUMNS says otherwise, so that golden
- * tests see what people see; names are never cut there unless they must be.
+ * would be wider than the terminal (or than COLUMNS, where that is set),
+ * columns declared `shrink` are cut with "..", never below their heading.
+ * Nothing is cut in output that is no terminal: a script gets whole names.
  */
 #ifndef UL_CLI_TABLE_H
 #define UL_CLI_TABLE_H

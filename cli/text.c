@@ -186,8 +186,8 @@ void ul_text_cut(char *text, size_t width)
 		return;
 	}
 	/* Names differ most at their end. */
-	head = head_len(text, (width - 2) / 2);
-	start = tail_start(text, width - 2 - (width - 2) / 2);
+	head = head_len(text, (width - 1) / 4);
+	start = tail_start(text, width - 2 - (width - 1) / 4);
 	memcpy(text + head, "..", 2);
 	memmove(text + head + 2, text + start, strlen(text + start) + 1);
 }

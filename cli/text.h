@@ -21,7 +21,8 @@ size_t ul_text_width(const char *text);
 void ul_text_clean(char *text);
 
 /*
- * Cut a clean text from the middle to `width` columns, in place: "abc..xyz".
+ * Cut a clean text to `width` columns, in place: a quarter of its beginning and
+ * more of its end, "abc..vwxyz".
  * A width below 4 cuts the end. Text that fits is left alone.
  */
 void ul_text_cut(char *text, size_t width);
