@@ -291,13 +291,12 @@ static int limits_check(const struct ul_inflate *z, struct ul_err *err)
 
 	if (z->out_bytes > z->limits.bytes)
 		return ul_err_set(err, UL_E_LIMIT,
-				  "layer unpacks to more than %" PRIu64
-				  " bytes",
+				  "unpacks to more than %" PRIu64 " bytes",
 				  z->limits.bytes);
 	if (z->out_bytes > z->limits.ratio_from_bytes &&
 	    z->out_bytes / z->limits.ratio > packed_bytes)
 		return ul_err_set(err, UL_E_LIMIT,
-				  "layer unpacks to more than %" PRIu64
+				  "unpacks to more than %" PRIu64
 				  " times its packed length",
 				  z->limits.ratio);
 	return 0;

@@ -336,14 +336,14 @@ static void test_inflate__stops_at_its_limits(void **state)
 		    inflate_limited(&packed[k], &bytes, &read_bytes, &err),
 		    UL_E_LIMIT);
 		assert_string_equal(err.msg,
-				    "layer unpacks to more than 100000 bytes");
+				    "unpacks to more than 100000 bytes");
 		assert_true(read_bytes <= 100000);
 		assert_int_equal(
 		    inflate_limited(&packed[k], &exact, &read_bytes, &err), 0);
 		assert_int_equal(
 		    inflate_limited(&packed[k], &ratio, &read_bytes, &err),
 		    UL_E_LIMIT);
-		assert_string_equal(err.msg, "layer unpacks to more than 50 "
+		assert_string_equal(err.msg, "unpacks to more than 50 "
 					     "times its packed length");
 		assert_true(read_bytes <= 1 << 20);
 	}

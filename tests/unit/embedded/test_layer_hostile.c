@@ -645,14 +645,14 @@ static const struct hostile hostiles[] = {
 	  .items = { { .path = "a", .type = '0', .data = A1024 },
 		     { .path = "b", .type = '0', .data = A1024 } },
 	  .limits = { .bytes = 4000 }, LIMIT,
-	  .msg = "layer unpacks to more than 4000 bytes" },
+	  .msg = "unpacks to more than 4000 bytes" },
 	{ "gzip-bomb", "zeros without end", .build = build_gzip_bomb,
 	  .limits = { .ratio = 50, .ratio_from_bytes = 1 << 20 }, LIMIT,
-	  .msg = ENTRY("zeros", "layer unpacks to more than 50 times its "
+	  .msg = ENTRY("zeros", "unpacks to more than 50 times its "
 				"packed length") },
 	{ "zstd-bomb", "the same in zstd", .build = build_zstd_bomb,
 	  .limits = { .ratio = 50, .ratio_from_bytes = 1 << 20 }, LIMIT,
-	  .msg = ENTRY("zeros", "layer unpacks to more than 50 times its "
+	  .msg = ENTRY("zeros", "unpacks to more than 50 times its "
 				"packed length") },
 	{ "length-bomb", "more than a layer may hold", .build = build_gzip_bomb,
 	  .limits = { .bytes = 2 << 20 }, LIMIT,
@@ -660,7 +660,7 @@ static const struct hostile hostiles[] = {
 				"layer") },
 	{ "trailing-bomb", "the same after the tar's end",
 	  .build = build_trailing_bomb, .limits = { .bytes = 2 << 20 }, LIMIT,
-	  .msg = "layer unpacks to more than 2097152 bytes" },
+	  .msg = "unpacks to more than 2097152 bytes" },
 	/* Odd bytes. */
 	{ "garbage", "no tar at all", .build = build_garbage, CORRUPT,
 	  .msg = "tar: Unrecognized archive format" },
