@@ -135,15 +135,22 @@ static int build_lease(struct build *build, const struct ul_lease *lease)
 
 /*
  * A referrer lives while its subject does; the subject lives for a referrer
- * only where that is an entry of the index itself (DESIGN 3).
+ * only where that is an entry of the index itself (DESIGN 3). So that hangs on
+ * the group of the referrer's names, which goes with them: a reference of the
+ * referrer would keep the subject for whatever else holds the referrer, until
+ * the names are gone and the next scan no longer sees it.
  */
 static bool build_subject(struct build *build, uint32_t at, uint32_t subject)
 {
+	uint32_t group =
+	    ul_graph_find_node(build->builder, UL_KIND_GROUP, NULL, NULL,
+			       build->record->objects[at].key, false);
+
 	if (!ul_graph_add_ref(build->builder, subject, at, UL_REF_BACK,
 			      "referrer"))
 		return false;
-	return !build->scan->objects[at].is_entry ||
-	       ul_graph_add_ref(build->builder, at, subject, UL_REF_FORWARD,
+	return group == UL_NODE_NONE ||
+	       ul_graph_add_ref(build->builder, group, subject, UL_REF_FORWARD,
 				"subject");
 }
 
@@ -169,29 +176,40 @@ static int build_refs(struct build *build, uint32_t at)
 	return 0;
 }
 
-static int build_edges(struct build *build)
+static int build_names(struct build *build)
 {
-	struct ul_scan *scan = build->scan;
+	const struct scan_object *objects = build->scan->objects;
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < build->record->object_count; i++) {
 		const struct ul_object *object = &build->record->objects[i];
 
-		if (object->is_gone || object->kind == UL_KIND_LEASE)
+		if (object->is_gone || object->kind != UL_KIND_IMAGE)
 			continue;
-		if (object->kind == UL_KIND_IMAGE) {
-			if (scan->objects[i].is_named &&
-			    !ul_graph_add_root(build->builder, (uint32_t)i,
-					       "tag"))
-				return build_nomem(build);
-			rc = build_name(build, (uint32_t)i);
-		} else {
-			rc = build_refs(build, (uint32_t)i);
-		}
+		if (objects[i].is_named &&
+		    !ul_graph_add_root(build->builder, (uint32_t)i, "tag"))
+			return build_nomem(build);
+		rc = build_name(build, (uint32_t)i);
 	}
-	for (i = 0; !rc && i < scan->leases.len; i++)
-		rc = build_lease(build, &scan->leases.leases[i]);
+	return rc;
+}
+
+static int build_edges(struct build *build)
+{
+	const struct ul_leases *leases = &build->scan->leases;
+	size_t i;
+	int rc = build_names(build);
+
+	for (i = 0; !rc && i < build->record->object_count; i++) {
+		const struct ul_object *object = &build->record->objects[i];
+
+		if (!object->is_gone && object->kind != UL_KIND_LEASE &&
+		    object->kind != UL_KIND_IMAGE)
+			rc = build_refs(build, (uint32_t)i);
+	}
+	for (i = 0; !rc && i < leases->len; i++)
+		rc = build_lease(build, &leases->leases[i]);
 	return rc;
 }
 
