@@ -337,9 +337,11 @@ static int act_all(struct act *act)
 	}
 	if (!rc)
 		rc = act_plan(act);
-	if (rc || plan_is_empty(&act->run->plan))
+	if (rc)
 		return rc;
-	return act_recorded(act);
+	/* Putting back and tidying up change the folders even so. */
+	return plan_is_empty(&act->run->plan) ? act_measure(act)
+					      : act_recorded(act);
 }
 
 int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
