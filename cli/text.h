@@ -23,7 +23,8 @@ void ul_text_clean(char *text);
 /*
  * Cut a clean text to `width` columns, in place: a quarter of its beginning and
  * more of its end, "abc..vwxyz".
- * A width below 4 cuts the end. Text that fits is left alone.
+ * Below 5 nothing of the beginning is left; below 4 the end is cut. Text that
+ * fits is left alone.
  */
 void ul_text_cut(char *text, size_t width);
 

@@ -70,7 +70,7 @@ static void test_table__at_80_columns_a_name_gives_way(void **state)
 	(void)state;
 	assert_table("80", "NAME                                    "
 			   "                        SIZE  USED\n"
-			   "registry.example.com/team/映..application"
+			   "registry.examp..com/team/映像/application"
 			   "-server:2026-11-24  1.21 MB  3 days ago\n"
 			   "app:2                                   "
 			   "                       982 B\n"
@@ -82,7 +82,7 @@ static void test_table__at_40_columns_only_the_name_is_cut(void **state)
 {
 	(void)state;
 	assert_table("40", "NAME                    SIZE  USED\n"
-			   "registry..026-11-24  1.21 MB  3 days ago\n"
+			   "regi..er:2026-11-24  1.21 MB  3 days ago\n"
 			   "app:2                  982 B\n"
 			   "büro:1               14.3 GB  never\n");
 }

@@ -71,7 +71,8 @@ static void test_text__cut_keeps_both_ends(void **state)
 	(void)state;
 	assert_cut("docker.io/library/app:2", 23, "docker.io/library/app:2");
 	assert_cut("docker.io/library/app:2", 13, "doc..ry/app:2");
-	assert_cut("abcdefgh", 4, "a..h");
+	assert_cut("abcdefgh", 5, "a..gh");
+	assert_cut("abcdefgh", 4, "..gh");
 	assert_cut("abcdefgh", 3, "abc");
 	assert_cut("abcdefgh", 0, "");
 }
@@ -82,7 +83,7 @@ static void test_text__cut_never_splits_a_character(void **state)
 
 	(void)state;
 	assert_cut("映像映像映像", 8, "..映像");
-	assert_cut("aaaae\xcc\x81zz", 4, "a..z");
+	assert_cut("aaaae\xcc\x81zz", 5, "a..zz");
 	for (width = 0; width < 14; width++) {
 		char text[] = "映ü像e\xcc\x81映像\xf0\x9f\x90\xb3zz";
 		char clean[sizeof text];
