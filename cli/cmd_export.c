@@ -114,6 +114,11 @@ static int export_all(struct ul_cli *cli, const struct ul_args *args,
 		 ? ul_export_file(cli->store, &export, path, &result, err)
 		 : ul_export(cli->store, &export, STDOUT_FILENO, &result, err);
 	ul_progress_end(&progress);
+	if (!rc && result.absent_count)
+		ul_cli_say(cli, "left out, since %s not here: %zu platform%s",
+			   result.absent_count == 1 ? "it is" : "they are",
+			   result.absent_count,
+			   result.absent_count == 1 ? "" : "s");
 	return rc ? rc : answer(cli, path, export.image_count, &result, err);
 }
 

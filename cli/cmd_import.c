@@ -11,6 +11,7 @@
 #include "cli/unpacking.h"
 #include "store/embedded/import.h"
 #include "store/embedded/store.h"
+#include "store/oci/reference.h"
 #include "store/view.h"
 
 enum { OPT_NAME = 256, OPT_REPLACE, OPT_UNPACK, OPT_VERIFY };
@@ -226,6 +227,12 @@ static int import_run(struct ul_cli *cli, int argc, char **argv)
 	if (args.operand_count != 1)
 		return ul_cli_usage(&ul_cmd_import,
 				    "FILE, DIR or - is needed, and one only");
+	if (import.name &&
+	    (!ul_reference_is_valid(import.name) || strchr(import.name, '@')))
+		return ul_cli_usage(&ul_cmd_import,
+				    "\"%s\" is no image name; one is like "
+				    "\"app:2\" or \"host/team/app:2\"",
+				    import.name);
 	import.path = args.operands[0];
 	store = ul_cli_store(cli);
 	if (!store)

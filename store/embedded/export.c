@@ -365,9 +365,11 @@ int ul_export(struct ul_embedded *store,
 		rc = tar_failed(&export, err);
 	if (!rc)
 		rc = used_now(&export, err);
-	if (!rc)
-		*ret = export.result;
-	return rc;
+	if (rc)
+		return rc;
+	export.result.absent_count = export.walk.absent_count;
+	*ret = export.result;
+	return 0;
 }
 
 /* Where the new file is written until it is whole. */

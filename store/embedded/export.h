@@ -33,6 +33,7 @@ struct ul_export_options {
 struct ul_export_result {
 	size_t blob_count;
 	uint64_t written_bytes; /* of the archive */
+	size_t absent_count;    /* platforms that are not here: left out */
 };
 
 /*

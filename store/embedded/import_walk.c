@@ -149,6 +149,7 @@ static int missing(struct ul_import_walk *walk,
 	if (task->need == NEED_BLOB)
 		return ul_err_set(err, UL_E_CORRUPT, "blob %s is missing",
 				  where(task, text));
+	walk->absent_count++;
 	ul_platform_format(&task->descriptor.platform, platform);
 	return ul_import_walk_note(
 	    walk, err, "left out, since it is not there: %s, %s",

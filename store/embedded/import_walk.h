@@ -48,7 +48,8 @@ struct ul_import_walk {
 	struct ul_map by_digest;
 	struct ul_import_task *tasks; /* owned: still to visit */
 	size_t task_count, task_cap;
-	const char **notes; /* owned array: for people */
+	size_t absent_count; /* platforms that the source does not have */
+	const char **notes;  /* owned array: for people */
 	size_t note_count, note_cap;
 	struct ul_buf document; /* the one being read */
 	struct ul_arena arena;
