@@ -266,6 +266,7 @@ static int judge_name(struct ul_view *view, const struct ul_rule *rule,
 		/* -a speaks of unused images only: these are not meant. */
 		if (!rule->pattern_count) {
 			verdict->kind = UL_VERDICT_STAYS;
+			verdict->reason = "";
 			return 0;
 		}
 		snprintf(text, sizeof text, "in use by %u container%s",
