@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "store/db/db.h"
 #include "store/embedded/docker_archive.h"
 #include "store/embedded/import_names.h"
 #include "store/embedded/import_walk.h"
@@ -354,15 +355,16 @@ static int images_name(struct import *import, struct ul_err *err)
 
 static int used_now(struct import *import, struct ul_err *err)
 {
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
 	char digest[UL_DIGEST_TEXT_MAX];
 	size_t i;
-	int rc = 0;
+	int rc = ul_db_begin(import->store->db, &tx, err);
 
 	for (i = 0; !rc && i < import->name_count; i++) {
 		ul_digest_format(&import->names[i].descriptor.digest, digest);
 		rc = ul_names_used(import->store, digest, err);
 	}
-	return rc;
+	return rc ? rc : ul_db_commit(&tx, err);
 }
 
 static int put_in_place(struct import *import, struct ul_err *err)

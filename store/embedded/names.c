@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
@@ -29,32 +30,74 @@ static int name_conflict(const struct ul_layout_entry *entry,
 			  name->name, was, is);
 }
 
-static bool same_name(const char *a, const char *b)
+/* New names by what finds their entry: the name, else the digest. */
+struct lookup {
+	struct ul_map by_name, by_digest;
+	bool *is_there; /* owned: for each, whether the index has it */
+};
+
+static void lookup_release(struct lookup *lookup)
 {
-	return a && b ? !strcmp(a, b) : a == b;
+	ul_map_release(&lookup->by_name);
+	ul_map_release(&lookup->by_digest);
+	ul_freep(&lookup->is_there);
 }
 
-/* 1: it is there already, 0: has to be added, negative: conflict. */
-static int name_clear(struct ul_layout_index *index,
-		      const struct ul_new_name *name, bool replace,
-		      struct ul_err *err)
+static int lookup_init(struct lookup *lookup, const struct ul_new_name *names,
+		       size_t count, struct ul_err *err)
 {
+	bool ok = true;
 	size_t i;
 
-	for (i = 0; i < ul_layout_index_count(index); i++) {
+	lookup->is_there = ul_calloc(count + 1, sizeof *lookup->is_there);
+	if (!lookup->is_there)
+		return ul_err_nomem(err);
+	for (i = 0; ok && i < count; i++) {
+		const struct ul_digest *digest = &names[i].descriptor.digest;
+
+		ok = names[i].name
+			 ? ul_map_set(&lookup->by_name, names[i].name,
+				      strlen(names[i].name), (uint32_t)i)
+			 : ul_map_set(&lookup->by_digest, digest,
+				      sizeof *digest, (uint32_t)i);
+	}
+	return ok ? 0 : ul_err_nomem(err);
+}
+
+static uint32_t lookup_find(const struct lookup *lookup,
+			    const struct ul_layout_entry *entry)
+{
+	const struct ul_digest *digest = &entry->descriptor.digest;
+
+	return entry->name
+		   ? ul_map_get_str(&lookup->by_name, entry->name)
+		   : ul_map_get(&lookup->by_digest, digest, sizeof *digest);
+}
+
+/* Go through the index: what stands there already is marked, what is to move
+ * is removed. */
+static int names_clear(struct ul_layout_index *index, struct lookup *lookup,
+		       const struct ul_new_name *names, bool replace,
+		       struct ul_err *err)
+{
+	size_t i = 0;
+
+	while (i < ul_layout_index_count(index)) {
 		const struct ul_layout_entry *entry =
 		    ul_layout_index_entry(index, i);
+		uint32_t at = lookup_find(lookup, entry);
 
-		if (!same_name(entry->name, name->name))
-			continue;
-		if (ul_digest_equal(&entry->descriptor.digest,
-				    &name->descriptor.digest))
-			return 1;
-		if (!name->name)
-			continue;
-		if (!replace)
-			return name_conflict(entry, name, err);
-		ul_layout_index_remove(index, i--);
+		if (at == UL_MAP_NONE) {
+			i++;
+		} else if (ul_digest_equal(&entry->descriptor.digest,
+					   &names[at].descriptor.digest)) {
+			lookup->is_there[at] = true;
+			i++;
+		} else if (replace) {
+			ul_layout_index_remove(index, i);
+		} else {
+			return name_conflict(entry, &names[at], err);
+		}
 	}
 	return 0;
 }
@@ -63,22 +106,27 @@ int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 		 size_t count, bool replace, struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	bool is_changed = false;
+	ul_cleanup(lookup_release) struct lookup lookup = { .is_there = NULL };
+	size_t i, old_count;
+	bool is_changed;
 	uint64_t hash;
-	size_t i;
 	int rc;
 
 	assert(store->is_locked);
-	rc = ul_embedded_index_read(store, &index, &hash, err);
+	rc = lookup_init(&lookup, names, count, err);
+	if (!rc)
+		rc = ul_embedded_index_read(store, &index, &hash, err);
+	if (rc)
+		return rc;
+	old_count = ul_layout_index_count(index);
+	rc = names_clear(index, &lookup, names, replace, err);
+	is_changed = ul_layout_index_count(index) != old_count;
 	for (i = 0; !rc && i < count; i++) {
-		rc = name_clear(index, &names[i], replace, err);
-		if (!rc) {
-			rc = ul_layout_index_add(index, &names[i].descriptor,
-						 names[i].name, err);
-			is_changed = true;
-		}
-		if (rc > 0)
-			rc = 0;
+		if (lookup.is_there[i])
+			continue;
+		rc = ul_layout_index_add(index, &names[i].descriptor,
+					 names[i].name, err);
+		is_changed = true;
 	}
 	if (rc || !is_changed)
 		return rc;
@@ -89,17 +137,14 @@ int ul_names_check(struct ul_embedded *store, const struct ul_new_name *names,
 		   size_t count, bool replace, struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	size_t i;
+	ul_cleanup(lookup_release) struct lookup lookup = { .is_there = NULL };
 	int rc;
 
 	assert(store->is_locked);
-	rc = ul_embedded_index_read(store, &index, NULL, err);
-	for (i = 0; !rc && i < count; i++) {
-		rc = name_clear(index, &names[i], replace, err);
-		if (rc > 0)
-			rc = 0;
-	}
-	return rc;
+	rc = lookup_init(&lookup, names, count, err);
+	if (!rc)
+		rc = ul_embedded_index_read(store, &index, NULL, err);
+	return rc ? rc : names_clear(index, &lookup, names, replace, err);
 }
 
 int ul_names_used(struct ul_embedded *store, const char *digest,
@@ -289,23 +334,6 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 	return 0;
 }
 
-static bool name_moves(const struct ul_layout_index *index,
-		       const struct ul_new_name *name)
-{
-	size_t i;
-
-	for (i = 0; name->name && i < ul_layout_index_count(index); i++) {
-		const struct ul_layout_entry *entry =
-		    ul_layout_index_entry(index, i);
-
-		if (same_name(entry->name, name->name) &&
-		    !ul_digest_equal(&entry->descriptor.digest,
-				     &name->descriptor.digest))
-			return true;
-	}
-	return false;
-}
-
 static int release_moved(struct ul_embedded *store,
 			 const struct ul_new_name *const *moving, size_t count,
 			 struct ul_err *err)
@@ -340,20 +368,30 @@ int ul_names_release_moved(struct ul_embedded *store,
 			   struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	ul_cleanup(ul_freep) const struct ul_new_name **moving =
-	    ul_calloc(count + 1, sizeof *moving);
-	size_t i, len = 0;
+	ul_cleanup(lookup_release) struct lookup lookup = { .is_there = NULL };
+	ul_cleanup(ul_freep) const struct ul_new_name **moving = NULL;
+	size_t i, len = 0, index_count;
 	int rc;
 
 	assert(store->is_locked);
+	rc = lookup_init(&lookup, names, count, err);
+	if (!rc)
+		rc = ul_embedded_index_read(store, &index, NULL, err);
+	if (rc)
+		return rc;
+	index_count = ul_layout_index_count(index);
+	moving = ul_calloc(index_count + 1, sizeof *moving);
 	if (!moving)
 		return ul_err_nomem(err);
-	rc = ul_embedded_index_read(store, &index, NULL, err);
-	for (i = 0; !rc && i < count; i++) {
-		if (name_moves(index, &names[i]))
-			moving[len++] = &names[i];
+	for (i = 0; i < index_count; i++) {
+		const struct ul_layout_entry *entry =
+		    ul_layout_index_entry(index, i);
+		uint32_t at = lookup_find(&lookup, entry);
+
+		if (at != UL_MAP_NONE &&
+		    !ul_digest_equal(&entry->descriptor.digest,
+				     &names[at].descriptor.digest))
+			moving[len++] = &names[at];
 	}
-	if (rc || !len)
-		return rc;
-	return release_moved(store, moving, len, err);
+	return len ? release_moved(store, moving, len, err) : 0;
 }

@@ -20,7 +20,8 @@ struct ul_new_name {
 /*
  * Put entries into the index, all or none, under the lock. Every blob they
  * rely on has to be in its place when this is called. An entry that is there
- * already (same name, same digest) stays as it is.
+ * already (same name, same digest) stays as it is. No name stands twice in
+ * `names`.
  * Returns: 0; UL_E_CONFLICT where a name stands for another digest and
  *          `replace` is false (its old and new digest in the message), or
  *          the index was changed meanwhile; UL_E_CORRUPT (damaged index);
