@@ -359,7 +359,7 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 	ret_swept->freed_bytes += removed.freed_bytes;
 	ret_swept->freed_count += doomed.len;
 	if (!rc)
-		rc = ul_trash_tidy(store, err);
+		rc = ul_trash_tidy(store, view->as_of_unix_s, err);
 	return rc ? ul_err_wrap(err, "emptying the trash") : 0;
 }
 
@@ -487,7 +487,7 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 
 	*ret_count = 0;
 	if (back.store->is_locked)
-		rc = ul_trash_tidy_stopped(back.store, err);
+		rc = ul_trash_tidy_stopped(back.store, view->as_of_unix_s, err);
 	if (rc)
 		return ul_err_wrap(err, "tidying up");
 	for (i = 0; i < view->trash_count; i++)
@@ -507,7 +507,7 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	if (!rc)
 		rc = back_sync(&back);
 	if (!rc)
-		rc = ul_trash_tidy(back.store, err);
+		rc = ul_trash_tidy(back.store, view->as_of_unix_s, err);
 	if (rc)
 		return ul_err_wrap(err, "putting back what is needed again");
 	*ret_count = back.count;
@@ -578,8 +578,9 @@ static int undo_dir(struct back *back, const char *dir,
 
 	if (!rc)
 		rc = back_sync(back);
-	return rc ? rc
-		  : entries_back(back->store, record, &back->count, back->err);
+	if (!rc)
+		rc = entries_back(back->store, record, &back->count, back->err);
+	return rc ? rc : ul_trash_undone(back->store, dir, back->err);
 }
 
 int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
@@ -607,8 +608,6 @@ int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 				  "the trash no longer holds anything of run "
 				  "%" PRId64,
 				  run);
-	if (!rc)
-		rc = ul_trash_tidy(back.store, err);
 	if (rc)
 		return ul_err_wrap(err, "undoing run %" PRId64, run);
 	*ret_count = back.count;

@@ -57,12 +57,20 @@ int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		   struct ul_err *err);
 
 /*
- * Under the lock: remove folders of ours that hold nothing but their record.
+ * Under the lock: remove folders of ours that hold nothing but their record
+ * and have no names to bring back either, or not any more at that time.
  * UL_E_IO, UL_E_NOMEM.
  */
-int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err);
+int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
+		  struct ul_err *err);
 
-/* The same, and files that a stopped writer of the store left half written. */
-int ul_trash_tidy_stopped(struct ul_embedded *store, struct ul_err *err);
+/* The folder of a run whose names are back, unless things are left in it. */
+int ul_trash_undone(struct ul_embedded *store, const char *dir,
+		    struct ul_err *err);
+
+/* ul_trash_tidy(), and files that a stopped writer of the store left half
+ * written. */
+int ul_trash_tidy_stopped(struct ul_embedded *store, int64_t now_unix_s,
+			  struct ul_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -52,12 +53,35 @@ static int half_written_remove(int dirfd, const char *name, struct ul_err *err)
 	return rc;
 }
 
-/* A trash folder that holds nothing but its record goes too: 1. Else 0. */
+/*
+ * A folder without things is of use while it has names to bring back: those
+ * of a run that released names alone, and those of an undoing that was
+ * stopped when the content was back already.
+ */
+static bool is_over(struct ul_embedded *store,
+		    const struct ul_trash_record *record, int64_t now_unix_s)
+{
+	size_t i;
+
+	if (!record->entry_count ||
+	    now_unix_s >= ul_trash_delete_unix_s(record))
+		return true;
+	for (i = 0; i < record->item_count; i++) {
+		if (faccessat(store->root_fd, record->items[i].path, F_OK,
+			      AT_SYMLINK_NOFOLLOW))
+			return true;
+	}
+	return false;
+}
+
+/* 1: removed, 0: of use, or not empty. */
 static int folder_tidy(struct ul_embedded *store, const char *dir,
-		       struct ul_err *err)
+		       int64_t now_unix_s, struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_trash_record record;
 	int rc = ul_dir_open(store->trash_fd, dir, &fd, err);
 
 	if (rc == UL_E_ABSENT)
@@ -69,6 +93,12 @@ static int folder_tidy(struct ul_embedded *store, const char *dir,
 	if (rc || names.len > 1 ||
 	    (names.len == 1 && strcmp(names.names[0], "record.json")))
 		return rc;
+	rc = ul_trash_read(store->trash_fd, dir, &arena, &record, err);
+	if (rc == UL_E_NOMEM)
+		return rc;
+	/* Without a record, or with one that makes no sense, it has nothing. */
+	if (!rc && !is_over(store, &record, now_unix_s))
+		return 0;
 	if (unlinkat(fd, "record.json", 0) && errno != ENOENT)
 		return ul_err_sys(err, "remove trash/%s/record.json", dir);
 	if (unlinkat(store->trash_fd, dir, AT_REMOVEDIR))
@@ -76,7 +106,8 @@ static int folder_tidy(struct ul_embedded *store, const char *dir,
 	return 1;
 }
 
-int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err)
+int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
+		  struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	bool is_changed = false;
@@ -86,7 +117,7 @@ int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err)
 	for (i = 0; rc >= 0 && i < names.len; i++) {
 		if (!is_trash_folder(store->trash_fd, names.names[i]))
 			continue;
-		rc = folder_tidy(store, names.names[i], err);
+		rc = folder_tidy(store, names.names[i], now_unix_s, err);
 		is_changed = is_changed || rc > 0;
 	}
 	if (rc < 0 || !is_changed)
@@ -94,11 +125,21 @@ int ul_trash_tidy(struct ul_embedded *store, struct ul_err *err)
 	return ul_fd_sync(store->trash_fd, "trash", err);
 }
 
-int ul_trash_tidy_stopped(struct ul_embedded *store, struct ul_err *err)
+int ul_trash_tidy_stopped(struct ul_embedded *store, int64_t now_unix_s,
+			  struct ul_err *err)
 {
 	int rc = half_written_remove(store->root_fd, "store-id", err);
 
 	if (!rc)
 		rc = half_written_remove(store->oci_fd, "index.json", err);
-	return rc ? rc : ul_trash_tidy(store, err);
+	return rc ? rc : ul_trash_tidy(store, now_unix_s, err);
+}
+
+int ul_trash_undone(struct ul_embedded *store, const char *dir,
+		    struct ul_err *err)
+{
+	/* Its names are back: at the end of all times it is of no use. */
+	int rc = folder_tidy(store, dir, INT64_MAX, err);
+
+	return rc < 0 ? rc : 0;
 }

@@ -214,6 +214,51 @@ static void test_undo__brings_back_names_and_content(void **state)
 	    UL_E_CONFLICT);
 }
 
+/* A name alone can be brought back as long as content could. */
+static void test_undo__brings_back_a_name_that_held_nothing_alone(void **state)
+{
+	static const char *const patterns[] = { "second" };
+	static const struct ul_rule rule = { .patterns = patterns,
+					     .pattern_count = 1 };
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 2 * HOUR_S, number;
+	struct content_image app;
+	struct content_run how = { .now_unix_s = now,
+				   .grace_s = HOUR_S,
+				   .rule = &rule };
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+	size_t count = 0;
+
+	store_fixture_open(fixture);
+	app = image_put(fixture, "app", NULL);
+	INDEX_PUT(fixture, { "first", app.manifest.text, NULL },
+		  { "second", app.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	number = run.run;
+	assert_int_equal(run.removed, 1);
+	ul_run_release(&run);
+	/* Other collections in between take nothing of it away. */
+	content_gc(fixture, now + 60, HOUR_S, false);
+	blob_put(fixture, "stray");
+	content_gc(fixture, now + 120, HOUR_S, true);
+	if (ul_run_undo(&fixture->store->base, number, &count, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(count, 1);
+	view = content_scan(fixture, now + 180);
+	assert_int_equal(view.image_count, 1);
+	assert_int_equal(view.images[0].name_count, 2);
+	ul_view_release(&view);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+
+	how.now_unix_s = now + 240;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	ul_run_release(&run);
+	content_gc(fixture, now + 240 + HOUR_S, HOUR_S, false);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+}
+
 static void test_undo__a_name_that_was_given_anew_stays(void **state)
 {
 	static const struct ul_rule rule = { .all = true };
@@ -278,6 +323,7 @@ int main(void)
 		HISTORY(history__tells_what_can_be_undone),
 		HISTORY(history__without_memory_it_is_not_loaded),
 		HISTORY(undo__brings_back_names_and_content),
+		HISTORY(undo__brings_back_a_name_that_held_nothing_alone),
 		HISTORY(undo__a_name_that_was_given_anew_stays),
 		HISTORY(undo__nothing_is_left_after_now),
 	};
