@@ -243,6 +243,28 @@ static bool is_flat_lease(const struct view_maker *maker, uint32_t object)
 	return false;
 }
 
+/* The record says the same as the graph. */
+static void made_record(struct view_maker *maker)
+{
+	struct ul_record *record = &maker->view.record;
+	uint32_t at;
+	size_t i;
+
+	for (at = 0; at < record->object_count; at++) {
+		struct ul_object_ref refs[VIEW_MAX];
+		size_t count = 0;
+
+		for (i = 0; i < maker->ref_count; i++) {
+			if (maker->refs[i].from == at)
+				refs[count++] = (struct ul_object_ref){
+					maker->refs[i].to, UL_REF_FORWARD,
+					maker->refs[i].reason
+				};
+		}
+		assert_true(ul_record_set_refs(record, at, refs, count));
+	}
+}
+
 static void made_refs(struct view_maker *maker)
 {
 	struct ul_view *view = &maker->view;
@@ -339,6 +361,7 @@ struct ul_view *view_made(struct view_maker *maker)
 		assert_int_equal(add_node(maker, view->record.objects[i].kind,
 					  view->record.objects[i].key, false),
 				 i);
+	made_record(maker);
 	made_images(maker);
 	made_refs(maker);
 	for (i = 0; i < view->file_count; i++)
