@@ -4,6 +4,10 @@
  * ten minutes old each scan measures it again. File systems that give space
  * back late without touching the change time (xfs preallocation; unknown
  * ones) have to give the same answer twice, ten minutes apart.
+ *
+ * A hard link to a file of a remembered tree does not change the time of its
+ * top, but shows where the other link is, or was: what is measured now has an
+ * inode with more links than it holds. Where that is news, all are walked.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +33,16 @@ struct measure {
 	struct ul_walk_tree *trees; /* owned; to be walked */
 	uint32_t *tree_files;       /* owned; the view file of each */
 	size_t tree_count;
+	uint32_t *known_files; /* owned; view files of remembered trees */
+	size_t known_count;
+	bool links_changed; /* of what was measured now */
 };
 
 static void measure_release(struct measure *measure)
 {
 	free(measure->trees);
 	free(measure->tree_files);
+	free(measure->known_files);
 }
 
 /* The record of a folder: of its key, and unpacked or not as the folder is. */
@@ -94,16 +102,11 @@ static bool is_remembered(const struct measure *measure,
 	       (measure->settles_at_once || old->agreed);
 }
 
-static bool measures_equal(const struct ul_measure *a,
-			   const struct ul_measure *b)
+static bool links_equal(const struct ul_measure *a, const struct ul_measure *b)
 {
 	size_t i;
 
-	if (a->dev != b->dev || a->ino != b->ino ||
-	    a->ctime_ns != b->ctime_ns ||
-	    a->allocated_bytes != b->allocated_bytes ||
-	    a->unpacked_bytes != b->unpacked_bytes ||
-	    a->link_count != b->link_count)
+	if (a->link_count != b->link_count)
 		return false;
 	for (i = 0; i < a->link_count; i++) {
 		if (a->links[i].dev != b->links[i].dev ||
@@ -117,15 +120,24 @@ static bool measures_equal(const struct ul_measure *a,
 	return true;
 }
 
+static bool measures_equal(const struct ul_measure *a,
+			   const struct ul_measure *b)
+{
+	return a->dev == b->dev && a->ino == b->ino &&
+	       a->ctime_ns == b->ctime_ns &&
+	       a->allocated_bytes == b->allocated_bytes &&
+	       a->unpacked_bytes == b->unpacked_bytes && links_equal(a, b);
+}
+
 /*
  * Take a new measurement. One that says what the last one said is written
  * only when it makes a difference (it has settled now), or an idle store
  * would write at every report.
  */
-static void measure_take(struct ul_scan *scan, uint32_t at,
+static void measure_take(struct measure *measure, uint32_t at,
 			 const struct ul_item *item, struct ul_measure *now)
 {
-	struct ul_object *object = &scan->record->objects[at];
+	struct ul_object *object = &measure->scan->record->objects[at];
 	struct ul_measure *old = &object->measure;
 	bool is_equal = old->measured_unix_s && measures_equal(old, now);
 	bool was_settled =
@@ -133,6 +145,8 @@ static void measure_take(struct ul_scan *scan, uint32_t at,
 	bool is_settled =
 	    now->measured_unix_s - item->newest_unix_s >= SETTLED_S;
 
+	if (!links_equal(old, now))
+		measure->links_changed = true;
 	now->agreed =
 	    is_equal && was_settled &&
 	    (old->agreed ||
@@ -143,9 +157,10 @@ static void measure_take(struct ul_scan *scan, uint32_t at,
 	object->measure_dirty = true;
 }
 
-static int measure_blob(struct ul_scan *scan, uint32_t at,
+static int measure_blob(struct measure *measure, uint32_t at,
 			const struct ul_item *item)
 {
+	struct ul_scan *scan = measure->scan;
 	struct ul_object *object = &scan->record->objects[at];
 	struct ul_measure now = {
 		.dev = item->dev,
@@ -181,7 +196,7 @@ static int measure_blob(struct ul_scan *scan, uint32_t at,
 			.allocated_bytes = item->allocated_bytes,
 		};
 	}
-	measure_take(scan, at, item, &now);
+	measure_take(measure, at, item, &now);
 	return 0;
 }
 
@@ -207,6 +222,20 @@ static int file_add(struct ul_scan *scan, uint32_t object,
 	return 0;
 }
 
+static void tree_add(struct measure *measure, uint32_t file)
+{
+	const struct ul_scan *scan = measure->scan;
+	uint32_t at = scan->view->files[file].object;
+	const struct ul_item *item =
+	    &scan->inventory.items[scan->objects[at].item];
+
+	measure->trees[measure->tree_count] = (struct ul_walk_tree){
+		.path = item->path,
+		.split_child = item->kind == UL_ITEM_INGEST ? NULL : "fs",
+	};
+	measure->tree_files[measure->tree_count++] = file;
+}
+
 static int measure_item(struct measure *measure, uint32_t i)
 {
 	struct ul_scan *scan = measure->scan;
@@ -229,20 +258,19 @@ static int measure_item(struct measure *measure, uint32_t i)
 	if (rc)
 		return rc;
 	if (!item->is_dir)
-		return measure_blob(scan, at, item);
+		return measure_blob(measure, at, item);
 	if (is_remembered(measure, item, &object->measure))
-		return 0;
-	measure->trees[measure->tree_count].path = item->path;
-	if (item->kind != UL_ITEM_INGEST)
-		measure->trees[measure->tree_count].split_child = "fs";
-	measure->tree_files[measure->tree_count++] =
-	    (uint32_t)scan->view->file_count - 1;
+		measure->known_files[measure->known_count++] =
+		    (uint32_t)scan->view->file_count - 1;
+	else
+		tree_add(measure, (uint32_t)scan->view->file_count - 1);
 	return 0;
 }
 
-static int tree_take(struct ul_scan *scan, const struct ul_walk_tree *tree,
+static int tree_take(struct measure *measure, const struct ul_walk_tree *tree,
 		     uint32_t file)
 {
+	struct ul_scan *scan = measure->scan;
 	uint32_t at = scan->view->files[file].object;
 	const struct ul_item *item =
 	    &scan->inventory.items[scan->objects[at].item];
@@ -282,7 +310,7 @@ static int tree_take(struct ul_scan *scan, const struct ul_walk_tree *tree,
 				  scan->store->path, tree->mounts[i]))
 			return ul_err_nomem(scan->err);
 	}
-	measure_take(scan, at, item, &now);
+	measure_take(measure, at, item, &now);
 	return 0;
 }
 
@@ -304,10 +332,35 @@ static int measure_trees(struct measure *measure)
 	if (rc)
 		return rc;
 	for (i = 0; !rc && i < measure->tree_count; i++)
-		rc =
-		    tree_take(scan, &measure->trees[i], measure->tree_files[i]);
+		rc = tree_take(measure, &measure->trees[i],
+			       measure->tree_files[i]);
 	ul_walk_trees_release(measure->trees, measure->tree_count);
+	measure->tree_count = 0;
 	return rc;
+}
+
+/* What is gone since may have held links to files of a remembered tree. */
+static bool links_gone(const struct ul_scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < scan->record->object_count; i++) {
+		if (scan->record->objects[i].measure.link_count &&
+		    scan->objects[i].item == UL_OBJECT_NONE)
+			return true;
+	}
+	return false;
+}
+
+static int measure_known(struct measure *measure)
+{
+	size_t i;
+
+	if (!measure->links_changed && !links_gone(measure->scan))
+		return 0;
+	for (i = 0; i < measure->known_count; i++)
+		tree_add(measure, measure->known_files[i]);
+	return measure_trees(measure);
 }
 
 static int file_mounts(struct ul_scan *scan)
@@ -367,13 +420,17 @@ int scan_measure(struct ul_scan *scan)
 
 	measure.trees = ul_calloc(count, sizeof *measure.trees);
 	measure.tree_files = ul_calloc(count, sizeof *measure.tree_files);
+	measure.known_files = ul_calloc(count, sizeof *measure.known_files);
 	scan->view->files = ul_calloc(count, sizeof *scan->view->files);
-	if (!measure.trees || !measure.tree_files || !scan->view->files)
+	if (!measure.trees || !measure.tree_files || !measure.known_files ||
+	    !scan->view->files)
 		return ul_err_nomem(scan->err);
 	rc = measure_filesystem(&measure);
 	for (i = 0; !rc && i < count; i++)
 		rc = measure_item(&measure, (uint32_t)i);
 	if (!rc)
 		rc = measure_trees(&measure);
+	if (!rc)
+		rc = measure_known(&measure);
 	return rc ? rc : file_mounts(scan);
 }
