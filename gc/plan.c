@@ -276,17 +276,20 @@ static int64_t young_until(const struct decide *decide,
 	const struct ul_object *object =
 	    &decide->view->record.objects[file->object];
 	int64_t latest = file->newest_unix_s;
+	int64_t grace_s = decide->request->grace_s;
 	bool is_ours = ul_mark_keeps(&decide->before, &decide->view->graph,
 				     file->object) ||
 		       object->is_released;
 
-	if (is_ours || !decide->request->grace_s)
+	if (file->min_grace_s > grace_s)
+		grace_s = file->min_grace_s;
+	if (is_ours || !grace_s)
 		return 0;
 	if (object->reachable_unix_s > latest)
 		latest = object->reachable_unix_s;
-	if (decide->view->as_of_unix_s - latest > decide->request->grace_s)
+	if (decide->view->as_of_unix_s - latest > grace_s)
 		return 0;
-	return latest + decide->request->grace_s + 1;
+	return latest + grace_s + 1;
 }
 
 /* Kept although nothing reaches it; what it refers to is kept with it. */

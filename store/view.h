@@ -26,6 +26,7 @@ struct ul_view_file {
 	uint32_t node;         /* its file node */
 	const char *path;      /* relative to the store */
 	int64_t newest_unix_s; /* later of mtime and ctime of its top */
+	int64_t min_grace_s;   /* whatever grace is asked for */
 	bool is_orphan;        /* no record ever named it: class orphaned */
 	bool is_trash;         /* lies in the trash */
 	bool is_ingest;  /* a change under way (somebody holds its lock) */

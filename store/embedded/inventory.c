@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,16 +201,62 @@ static int classify_snapshot(struct take *take, const char *name,
 	return item->key ? item_add(take, item) : ul_err_nomem(take->err);
 }
 
+/* Names that can stand in records as they are; ours, and others' leftovers. */
+static bool is_plain(const char *name)
+{
+	for (; *name; name++) {
+		if (*name <= ' ' || *name > '~')
+			return false;
+	}
+	return true;
+}
+
 static int classify_ingest(struct take *take, const char *name,
 			   struct ul_item *item)
 {
-	ul_cleanup(ul_closep) int fd =
-	    openat(take->store->ingest_fd, name,
-		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ul_cleanup(ul_closep) int fd = -1;
 
+	if (!is_plain(name))
+		return add_unknown(take, item);
+	fd = openat(take->store->ingest_fd, name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	/* Its maker holds a lock on it for as long as it lives. */
 	item->kind = UL_ITEM_INGEST;
-	item->is_locked = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0;
+	item->is_locked = fd < 0 || flock(fd, LOCK_SH | LOCK_NB) != 0;
+	return item_add(take, item);
+}
+
+/*
+ * Whether another program has it locked or open. A write lease is refused
+ * while anybody else has a file open (fcntl(2)); where there are no leases,
+ * its age has to do.
+ */
+static bool is_in_use(struct take *take, const struct ul_item *item)
+{
+	ul_cleanup(ul_closep) int fd =
+	    openat(take->store->root_fd, item->path,
+		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+		return true;
+	if (item->is_dir)
+		return false;
+	/* Who opens it before we close it is announced by a signal: one that
+	 * is ignored unless asked for, instead of SIGIO, which ends us. */
+	if (!fcntl(fd, F_SETSIG, SIGURG) && !fcntl(fd, F_SETLEASE, F_WRLCK))
+		return false;
+	return errno == EAGAIN;
+}
+
+/* What other programs that were stopped leave in a layout (DESIGN 2). */
+static int classify_leftover(struct take *take, const char *name,
+			     struct ul_item *item)
+{
+	if (!is_plain(name))
+		return add_unknown(take, item);
+	item->kind = UL_ITEM_INGEST;
+	item->is_foreign = true;
+	item->is_locked = is_in_use(take, item);
 	return item_add(take, item);
 }
 
@@ -350,6 +397,10 @@ static int classify_oci(struct take *take, const char *name,
 	static const char *const dirs[] = { "blobs", NULL };
 	static const char *const files[] = { "oci-layout", "index.json", NULL };
 
+	if (!strncmp(name, "oci-put-blob", 12) || !strncmp(name, ".umoci-", 7))
+		return classify_leftover(take, name, item);
+	if (item->is_dir && !strcmp(name, "ingest"))
+		return take_dir(take, "oci/ingest", classify_leftover);
 	return classify_known(take, name, item, dirs, files);
 }
 

@@ -29,6 +29,7 @@ struct ul_item {
 	bool is_dir;
 	bool is_unpacked; /* snapshot folder named by chain ID */
 	bool is_locked;   /* ingest whose maker is alive */
+	bool is_foreign;  /* ingest of another program */
 	uint64_t dev, ino, size_bytes, allocated_bytes;
 	uint32_t nlink;
 	int64_t ctime_ns;

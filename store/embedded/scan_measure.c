@@ -24,6 +24,9 @@
 
 enum { SETTLED_S = 600 };
 
+/* Others write for hours, and lock nothing (DESIGN 2). */
+enum { LEFTOVER_GRACE_S = 24 * 3600 };
+
 /* statfs() f_type of file systems whose blocks are final once written. */
 enum { MAGIC_EXT4 = 0xEF53, MAGIC_TMPFS = 0x01021994 };
 
@@ -218,6 +221,7 @@ static int file_add(struct ul_scan *scan, uint32_t object,
 		    item->kind != UL_ITEM_TRASH,
 		.is_trash = item->kind == UL_ITEM_TRASH,
 		.is_ingest = item->kind == UL_ITEM_INGEST && item->is_locked,
+		.min_grace_s = item->is_foreign ? LEFTOVER_GRACE_S : 0,
 	};
 	return 0;
 }

@@ -225,6 +225,8 @@ static int sweep_sync(struct sweep *sweep)
 	if (!rc)
 		rc = ul_fd_sync(sweep->store->snapshots_fd, "snapshots",
 				sweep->err);
+	if (!rc)
+		rc = ul_fd_sync(sweep->store->oci_fd, "oci", sweep->err);
 	return rc;
 }
 

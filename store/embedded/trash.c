@@ -23,13 +23,31 @@ int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record)
 	return when;
 }
 
-/* A path of ours stays below the store. */
+/* A path that we sweep: one name in one of these places. */
 static bool path_is_ours(const char *path)
 {
-	return (!strncmp(path, "oci/blobs/sha256/", 17) ||
-		!strncmp(path, "snapshots/", 10) ||
-		!strncmp(path, "ingest/", 7)) &&
-	       !strstr(path, "..") && path[strlen(path) - 1] != '/';
+	static const char *const places[] = {
+		"oci/blobs/sha256/",
+		"oci/ingest/",
+		"snapshots/",
+		"ingest/",
+	};
+	static const char *const leftovers[] = { "oci/oci-put-blob",
+						 "oci/.umoci-" };
+	size_t i;
+
+	for (i = 0; i < ul_array_len(leftovers); i++) {
+		if (!strncmp(path, leftovers[i], strlen(leftovers[i])))
+			return !strchr(path + 4, '/');
+	}
+	for (i = 0; i < ul_array_len(places); i++) {
+		const char *name = path + strlen(places[i]);
+
+		if (!strncmp(path, places[i], strlen(places[i])))
+			return *name && !strchr(name, '/') &&
+			       strcmp(name, ".") && strcmp(name, "..");
+	}
+	return false;
 }
 
 static int item_read(const json_t *json, struct ul_arena *arena,

@@ -13,7 +13,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -991,6 +993,44 @@ static void test_I8__what_is_not_ours_is_never_touched(void **state)
 		file_expect(store_path(fixture, "%s/file", names[i]), "theirs");
 }
 
+static void test_I8__leftovers_of_others_stay_for_a_day(void **state)
+{
+	static const char *const left[] = {
+		"oci/oci-put-blob123456",
+		"oci/.umoci-abc/part",
+		"oci/ingest/deadbeef/data",
+		"oci/ingest/..dots..",
+	};
+	struct store_fixture *fixture = *state;
+	int64_t made = ul_clock_unix_s(), now = made + 2 * HOUR_S;
+	int fd;
+	size_t i;
+
+	assert_int_equal(mkdir(store_path(fixture, "oci/.umoci-abc"), 0755), 0);
+	assert_int_equal(mkdir(store_path(fixture, "oci/ingest"), 0755), 0);
+	assert_int_equal(
+	    mkdir(store_path(fixture, "oci/ingest/deadbeef"), 0755), 0);
+	for (i = 0; i < ul_array_len(left); i++)
+		file_write(store_path(fixture, "%s", left[i]), "half");
+	file_write(store_path(fixture, "oci/ingest/\xff\xfe"), "unknown");
+	content_gc(fixture, now, 0, true);
+	for (i = 0; i < ul_array_len(left); i++)
+		assert_true(path_exists(store_path(fixture, "%s", left[i])));
+
+	/* Somebody is at one of them still. */
+	fd = open(store_path(fixture, "oci/.umoci-abc"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	content_gc(fixture, made + 25 * HOUR_S, HOUR_S, false);
+	assert_int_equal(trash_count(fixture), 3);
+	assert_true(path_exists(store_path(fixture, "%s", left[1])));
+	close(fd);
+	content_gc(fixture, made + 26 * HOUR_S, 0, true);
+	for (i = 0; i < ul_array_len(left); i++)
+		assert_false(path_exists(store_path(fixture, "%s", left[i])));
+	assert_int_equal(trash_count(fixture), 0);
+	file_expect(store_path(fixture, "oci/ingest/\xff\xfe"), "unknown");
+}
+
 static void pin_put(struct store_fixture *fixture, const char *name)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
@@ -1126,6 +1166,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I7__a_clock_behind_collects_nothing),
 	INVARIANT(I7__a_file_from_the_future_collects_nothing),
 	INVARIANT(I8__what_is_not_ours_is_never_touched),
+	INVARIANT(I8__leftovers_of_others_stay_for_a_day),
 	INVARIANT(I9__pinned_and_used_images_are_declined),
 	INVARIANT(I10__what_is_mounted_stays_with_what_it_stands_on),
 	INVARIANT(I10__a_bind_mount_counts_too),
