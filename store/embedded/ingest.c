@@ -273,22 +273,31 @@ static int length_failed(uint64_t found, bool is_more, uint64_t expected,
 	    (unsigned long long)expected);
 }
 
+static int block_take(struct adding *adding, size_t len, uint64_t size_bytes,
+		      struct ul_err *err)
+{
+	const struct ul_ingest *ingest = adding->ingest;
+
+	if (len > size_bytes - adding->done_bytes)
+		return length_failed(size_bytes, true, size_bytes, err);
+	ul_hash_update(&adding->hash, ingest->block, len);
+	adding->done_bytes += len;
+	if (adding->fd >= 0 &&
+	    ul_fd_write_all(adding->fd, ingest->block, len, err))
+		return ul_err_wrap(err, "%s/ingest", ingest->store->path);
+	return 0;
+}
+
 /* The first block is in ingest->block when this is called. */
 static int copy_rest(struct adding *adding, uint64_t size_bytes, size_t len,
 		     struct ul_err *err)
 {
-	char *block = adding->ingest->block;
 	int rc = 0;
 
-	for (; !rc && len;) {
-		if (len > size_bytes - adding->done_bytes)
-			return length_failed(size_bytes, true, size_bytes, err);
-		ul_hash_update(&adding->hash, block, len);
-		if (adding->fd >= 0)
-			rc = ul_fd_write_all(adding->fd, block, len, err);
-		adding->done_bytes += len;
+	while (!rc && len) {
+		rc = block_take(adding, len, size_bytes, err);
 		if (!rc)
-			rc = adding->read(adding->arg, block,
+			rc = adding->read(adding->arg, adding->ingest->block,
 					  UL_INGEST_BLOCK_BYTES, &len, err);
 	}
 	if (!rc && adding->done_bytes != size_bytes)

@@ -186,6 +186,7 @@ static int unpack_manifest(struct unpack *unpack,
 	return rc ? ul_err_wrap(err, "%s", platform) : 0;
 }
 
+/* 1 where the document itself is not here, with a message. */
 static int unpack_any(struct unpack *unpack, const struct ul_digest *digest,
 		      const char *media_type, unsigned depth,
 		      struct ul_err *err);
@@ -208,14 +209,27 @@ static int unpack_child(struct unpack *unpack,
 	}
 	rc = unpack_any(unpack, &descriptor->digest, descriptor->media_type,
 			depth + 1, err);
-	if (rc != UL_E_ABSENT)
-		return rc;
-	/* Its manifest, not what the manifest needs: that is wrapped. */
-	if (strncmp(err->msg, "blob ", 5))
+	if (rc <= 0)
 		return rc;
 	*err = UL_ERR_INIT;
 	unpack->result.absent_count++;
 	return 0;
+}
+
+static int unpack_children(struct unpack *unpack,
+			   const struct ul_manifest *index, unsigned depth,
+			   struct ul_err *err)
+{
+	size_t i;
+	int rc = 0;
+
+	if (depth == UL_INDEX_MAX_NESTING)
+		return ul_err_set(err, UL_E_LIMIT,
+				  "indexes nested more than %d deep",
+				  UL_INDEX_MAX_NESTING);
+	for (i = 0; !rc && i < index->ref_count; i++)
+		rc = unpack_child(unpack, &index->refs[i], depth, err);
+	return rc;
 }
 
 static int unpack_any(struct unpack *unpack, const struct ul_digest *digest,
@@ -224,28 +238,20 @@ static int unpack_any(struct unpack *unpack, const struct ul_digest *digest,
 {
 	struct ul_manifest manifest;
 	char text[UL_DIGEST_TEXT_MAX];
-	size_t i;
-	int rc;
+	int rc = document_read(unpack, digest, err);
 
-	if (depth > UL_INDEX_MAX_NESTING)
-		return ul_err_set(err, UL_E_LIMIT,
-				  "indexes nested more than %d deep",
-				  UL_INDEX_MAX_NESTING);
-	rc = document_read(unpack, digest, err);
-	if (rc)
-		return rc;
-	rc = ul_manifest_parse(unpack->document.data, unpack->document.len,
-			       media_type, &unpack->arena, &manifest, err);
-	if (!rc && manifest.media == UL_MEDIA_MANIFEST)
-		rc = unpack_manifest(unpack, &manifest, err);
-	for (i = 0;
-	     !rc && manifest.media == UL_MEDIA_INDEX && i < manifest.ref_count;
-	     i++)
-		rc = unpack_child(unpack, &manifest.refs[i], depth, err);
+	if (rc == UL_E_ABSENT)
+		return 1;
 	if (!rc)
-		return 0;
+		rc = ul_manifest_parse(unpack->document.data,
+				       unpack->document.len, media_type,
+				       &unpack->arena, &manifest, err);
+	if (!rc && manifest.media == UL_MEDIA_INDEX)
+		return unpack_children(unpack, &manifest, depth, err);
+	if (!rc)
+		rc = unpack_manifest(unpack, &manifest, err);
 	ul_digest_format(digest, text);
-	return ul_err_wrap(err, "manifest %.19s", text);
+	return rc ? ul_err_wrap(err, "manifest %.19s", text) : 0;
 }
 
 int ul_unpack(struct ul_embedded *store, const struct ul_digest *image,
@@ -263,7 +269,7 @@ int ul_unpack(struct ul_embedded *store, const struct ul_digest *image,
 	int rc = unpack_any(&unpack, image, NULL, 0, err);
 
 	if (rc)
-		return rc;
+		return rc < 0 ? rc : err->code;
 	if (!unpack.result.platform_count && unpack.platforms.len)
 		return ul_err_set(
 		    err, UL_E_ABSENT, "it has no platform %s, but %.400s",
