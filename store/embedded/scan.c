@@ -475,6 +475,7 @@ static void scan_gone(struct ul_scan *scan)
 			object->measure_dirty = true;
 			/* Whatever comes in its place is read first. */
 			object->content = UL_CONTENT_UNKNOWN;
+			object->is_released = false;
 			object->is_dirty = true;
 		}
 		object->is_gone = !is_here && !scan->objects[i].is_expected;

@@ -181,6 +181,7 @@ static int measure_blob(struct measure *measure, uint32_t at,
 	    (object->measure.ino != item->ino ||
 	     object->measure.ctime_ns != item->ctime_ns)) {
 		object->content = UL_CONTENT_UNKNOWN;
+		object->is_released = false; /* somebody needs it anew */
 		object->is_dirty = true;
 	}
 	if (item->nlink == 1) {

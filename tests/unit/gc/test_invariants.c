@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
@@ -211,6 +212,37 @@ static void test_I2__what_a_young_thing_refers_to_stays(void **state)
 	assert_true(image_is_whole(fixture, &app));
 	content_gc(fixture, now + 3 * HOUR_S + 60, HOUR_S, true);
 	assert_false(blob_exists(fixture, app.layer));
+}
+
+/* What we let go of has no grace; what somebody writes again has. */
+static void test_I2__what_is_written_anew_is_new(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 10;
+	struct content_image app = image_put(fixture, "app", NULL);
+	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
+	struct ul_store *store = &fixture->store->base;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+	uint32_t name;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	view = content_scan(fixture, now);
+	name = ul_record_find(&view.record, UL_KIND_IMAGE, "", "", "app");
+	assert_int_equal(ul_embedded_lock(fixture->store, &err), 0);
+	assert_int_equal(
+	    store->ops->remove_roots(store, &view, &name, 1, &entries, &err),
+	    0);
+	ul_embedded_unlock(fixture->store);
+	ul_view_release(&view);
+	/* Another program puts one of the blobs again, in its own way. */
+	assert_int_equal(rename(blob_path(fixture, app.layer),
+				store_path(fixture, "../old")),
+			 0);
+	tree_copy(store_path(fixture, "../old"), blob_path(fixture, app.layer));
+	content_gc(fixture, now + 60, HOUR_S, true);
+	assert_false(blob_exists(fixture, app.config));
+	assert_true(blob_exists(fixture, app.layer));
 }
 
 static void test_I2__a_clock_set_back_makes_nothing_older(void **state)
@@ -1148,6 +1180,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I2__what_is_new_stays_for_the_grace_period),
 	INVARIANT(I2__a_name_that_vanishes_keeps_its_content),
 	INVARIANT(I2__what_a_young_thing_refers_to_stays),
+	INVARIANT(I2__what_is_written_anew_is_new),
 	INVARIANT(I2__a_clock_set_back_makes_nothing_older),
 	INVARIANT(I3__killed_at_any_time_nothing_is_lost),
 	INVARIANT(I3__without_memory_at_any_point_nothing_is_lost),

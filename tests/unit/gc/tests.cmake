@@ -16,6 +16,7 @@ foreach(invariant
     I2__what_is_new_stays_for_the_grace_period
     I2__a_name_that_vanishes_keeps_its_content
     I2__what_a_young_thing_refers_to_stays
+    I2__what_is_written_anew_is_new
     I2__a_clock_set_back_makes_nothing_older
     I3__killed_at_any_time_nothing_is_lost
     I3__without_memory_at_any_point_nothing_is_lost
