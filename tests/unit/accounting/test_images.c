@@ -148,6 +148,32 @@ static void test_images__what_a_lease_holds_is_not_unique(void **state)
 	ul_view_release(view);
 }
 
+/* The name stays a way to the image when it is no root itself any more. */
+static void test_images__what_a_lease_holds_by_name_is_not_unique(void **state)
+{
+	struct ul_view_image *image;
+	struct view_maker maker;
+	struct ul_view *view;
+	struct ul_image_rows rows;
+	uint32_t lease;
+
+	(void)state;
+	view_begin(&maker);
+	view_image(&maker, "a", "d", &image);
+	view_file(&maker, image->target, 1);
+	lease = view_lease(&maker, "lease", false, false, false);
+	view_ref(&maker, lease, image->names[0], "lease");
+	view_image(&maker, "b", "e", &image);
+	view_file(&maker, image->target, 10);
+	view = view_made(&maker);
+	rows = rows_of(view);
+	assert_int_equal(rows.rows[0].allocated_bytes, 1);
+	assert_int_equal(rows.rows[0].unique_bytes, 0);
+	assert_int_equal(rows.rows[1].unique_bytes, 10);
+	ul_image_rows_release(&rows);
+	ul_view_release(view);
+}
+
 static void
 test_images__hard_links_count_once_and_outside_ones_stay(void **state)
 {
@@ -242,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IMAGES(say_what_each_holds),
 		IMAGES(what_a_lease_holds_is_not_unique),
+		IMAGES(what_a_lease_holds_by_name_is_not_unique),
 		IMAGES(hard_links_count_once_and_outside_ones_stay),
 		IMAGES(what_follows_a_subject_counts_with_it),
 		IMAGES(without_memory_there_are_no_rows),
