@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -298,14 +299,21 @@ static int embedded_adopt(struct ul_embedded *store, struct ul_err *err)
 
 static int embedded_open_db(struct ul_embedded *store, struct ul_err *err)
 {
-	int rc;
+	int rc = UL_E_ABSENT;
 
 	if (store->is_writable)
-		return ul_db_open(store->db_path, UL_DB_WRITE, &store->db, err);
-	rc = ul_db_open(store->db_path, UL_DB_READ, &store->db, err);
+		rc = ul_db_open(store->db_path, UL_DB_WRITE, &store->db, err);
+	if (rc == UL_E_DB)
+		snprintf(store->problem, sizeof store->problem, "%.250s",
+			 err->msg);
+	if (rc == UL_E_DB || !store->is_writable)
+		rc = ul_db_open(store->db_path, UL_DB_READ, &store->db, err);
+	if (*store->problem)
+		store->is_writable = false;
 	if (rc != UL_E_ABSENT && rc != UL_E_DB)
 		return rc;
 	/* Reports still work, from what is on disk alone. */
+	store->is_from_memory = true;
 	return ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
 }
 
@@ -342,6 +350,9 @@ int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
 {
 	int rc;
 
+	if (*store->problem)
+		return ul_err_set(err, UL_E_REFUSED,
+				  "nothing can be changed: %s", store->problem);
 	if (!store->is_writable)
 		return ul_err_set(err, UL_E_REFUSED,
 				  "%s cannot be written by this user",
@@ -534,6 +545,9 @@ const char *ul_embedded_mismatch(const struct ul_embedded *store,
 				 const char *record_uid,
 				 int64_t record_generation)
 {
+	if (store->is_from_memory)
+		return "the database cannot be read: this is what lies on disk "
+		       "alone";
 	if (strcmp(record_uid, store->uid))
 		return "this database does not know this store: put back the "
 		       "ullage.db that belongs to it";

@@ -35,6 +35,8 @@ struct ul_embedded {
 	char uid[33];       /* of the store itself */
 	int64_t generation; /* of the store itself, when last read */
 	bool is_writable;
+	bool is_from_memory; /* the database could not be opened at all */
+	char problem[256];   /* why nothing can be changed; "" for no rights */
 	bool is_locked;
 	int lock_wait_ms;   /* 30 s; tests lower all three */
 	int index_wait_ms;  /* 5 s */
@@ -47,7 +49,9 @@ struct ul_embedded {
 /*
  * Open the store below a state directory, making both where there are none
  * and the rights are there. Where the state directory cannot be written the
- * store is opened for reading, with the database read-only or in memory.
+ * store is opened for reading, with the database read-only or in memory; in
+ * memory too where the database is damaged or the disk is so full that it
+ * cannot be opened, so that reports still say where the space went.
  * Owner:   *ret_store, closed by ul_store_close(&store->base).
  * Returns: 0; UL_E_ABSENT (nothing there and no right to make it); UL_E_IO;
  *          UL_E_DB; UL_E_UNSUPPORTED (newer database); UL_E_CORRUPT (a
