@@ -234,6 +234,33 @@ static int unused_gain(struct classify *classify, struct ul_err *err)
 	    &classify->df->rows[UL_CLASS_IMAGES_UNUSED].reclaimable_bytes, err);
 }
 
+/*
+ * What the trash and the collectable give back: all, but for inodes that a
+ * file in use, or one outside the store, is another link to.
+ */
+static int unneeded_gain(struct classify *classify, struct ul_err *err)
+{
+	const struct ul_graph *graph = &classify->view->graph;
+	ul_cleanup(ul_mark_release) struct ul_mark needed = UL_MARK_INIT;
+	struct ul_class_row *rows = classify->df->rows;
+	uint32_t i;
+	int rc = ul_mark_init(&needed, graph, err);
+
+	if (rc)
+		return rc;
+	ul_mark_roots(&needed, graph, NULL);
+	for (i = 0; i < graph->node_count; i++) {
+		uint8_t class = classify->df->class_of[i];
+
+		if ((class == UL_CLASS_TRASH ||
+		     class == UL_CLASS_COLLECTABLE) &&
+		    !ul_bits_get(&needed.reached, i))
+			rows[class].reclaimable_bytes +=
+			    graph->nodes[i].weight_bytes;
+	}
+	return 0;
+}
+
 static void classify_all(struct classify *classify)
 {
 	pass_images(classify, true);
@@ -268,10 +295,6 @@ static void df_sums(struct ul_df *df, const struct ul_view *view)
 
 	rows[UL_CLASS_OVERHEAD].allocated_bytes = view->overhead_bytes;
 	rows[UL_CLASS_OVERHEAD].object_count = view->overhead_count;
-	rows[UL_CLASS_COLLECTABLE].reclaimable_bytes =
-	    rows[UL_CLASS_COLLECTABLE].allocated_bytes;
-	rows[UL_CLASS_TRASH].reclaimable_bytes =
-	    rows[UL_CLASS_TRASH].allocated_bytes;
 	for (i = 0; i < UL_CLASS_COUNT; i++)
 		df->allocated_bytes += rows[i].allocated_bytes;
 	df->residual_bytes = view->record.residual_bytes;
@@ -297,6 +320,8 @@ int ul_df_build(const struct ul_view *view, struct ul_df *ret_df,
 		return rc;
 	df_sums(&df, view);
 	rc = unused_gain(&classify, err);
+	if (!rc)
+		rc = unneeded_gain(&classify, err);
 	if (!rc)
 		rc = ul_duplicates_find(view, &df, err);
 	if (rc)
