@@ -23,6 +23,7 @@
 #include "store/db/stmt.h"
 #include "store/embedded/identity.h"
 #include "store/embedded/ops.h"
+#include "store/embedded/reserve.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
 #include "store/oci/layout.h"
@@ -346,35 +347,61 @@ int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 	return 0;
 }
 
+/* What was opened from memory because the disk is full, opened after all. */
+static int reopen_db(struct ul_embedded *store, struct ul_err *err)
+{
+	struct ul_db *db = NULL;
+	int rc = ul_db_open(store->db_path, UL_DB_WRITE, &db, err);
+
+	if (rc)
+		return rc;
+	ul_db_close(store->db);
+	store->db = store->base.db = db;
+	store->is_writable = true;
+	store->is_from_memory = false;
+	*store->problem = '\0';
+	return 0;
+}
+
+static int lock_take(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
+			    store->waiting, store->waiting_arg, err);
+
+	if (rc)
+		return rc;
+	store->is_locked = true;
+	ul_reserve_release(store->state_path);
+	if (*store->problem && reopen_db(store, err))
+		return ul_err_set(err, UL_E_REFUSED,
+				  "nothing can be changed: %s", store->problem);
+	return ul_identity_read(store->root_fd, store->uid, &store->generation,
+				err);
+}
+
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
 {
 	int rc;
 
-	if (*store->problem)
-		return ul_err_set(err, UL_E_REFUSED,
-				  "nothing can be changed: %s", store->problem);
-	if (!store->is_writable)
+	if (!store->is_writable && !*store->problem)
 		return ul_err_set(err, UL_E_REFUSED,
 				  "%s cannot be written by this user",
 				  store->state_path);
-	rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
-			store->waiting, store->waiting_arg, err);
-	if (rc)
-		return ul_err_wrap(err, "changing %s", store->path);
-	store->is_locked = true;
-	rc = ul_identity_read(store->root_fd, store->uid, &store->generation,
-			      err);
-	if (rc) {
-		ul_embedded_unlock(store);
-		return ul_err_wrap(err, "changing %s", store->path);
-	}
-	return 0;
+	rc = lock_take(store, err);
+	if (!rc)
+		return 0;
+	ul_embedded_unlock(store);
+	return rc == UL_E_REFUSED
+		   ? rc
+		   : ul_err_wrap(err, "changing %s", store->path);
 }
 
 void ul_embedded_unlock(struct ul_embedded *store)
 {
-	if (store->is_locked)
-		flock(store->root_fd, LOCK_UN);
+	if (!store->is_locked)
+		return;
+	ul_reserve_keep(store->state_path);
+	flock(store->root_fd, LOCK_UN);
 	store->is_locked = false;
 }
 

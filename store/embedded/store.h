@@ -2,6 +2,7 @@
  * store/embedded/store.h - the embedded store's folders, lock and identity.
  *
  *	STATE/ullage.db          the record
+ *	STATE/ullage.reserve     space for the day the disk is full
  *	STATE/store/             the store: flock() on this directory
  *	    store-id             random id and generation
  *	    oci/                 an OCI image layout that others write too
@@ -62,7 +63,9 @@ int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 void ul_embedded_closep(struct ul_embedded **store);
 
 /*
- * Exclusive lock, 30 s; base.ops->lock is this. Not locked where it fails:
+ * Exclusive lock, 30 s; base.ops->lock is this. On a full disk the reserve is
+ * let go of, and a database that could not be opened for it is opened now
+ * (base.db changes). Not locked where it fails:
  * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_CORRUPT (store-id), UL_E_IO.
  */
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);

@@ -742,6 +742,42 @@ static void test_I5__trashed_bytes_come_back_when_they_are_due(void **state)
 	assert_int_equal(trash_count(fixture), 0);
 }
 
+/* DESIGN 9: it still reports and frees when the disk is full. */
+static void test_I5__a_full_disk_is_reported_and_freed(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 2 * HOUR_S;
+	char fill[128], bytes[1 << 16];
+	struct content_digest stray;
+	struct ul_view view;
+	int fd;
+
+	ul_embedded_closep(&fixture->store);
+	assert_int_equal(mount("none", fixture->state, "tmpfs", 0, "size=160m"),
+			 0);
+	reopen(fixture);
+	stray = blob_put(fixture, "stray");
+	content_gc(fixture, ul_clock_unix_s() + 1, HOUR_S, false);
+	ul_embedded_closep(&fixture->store);
+	snprintf(fill, sizeof fill, "%s/fill", fixture->state);
+	fd = open(fill, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	memset(bytes, 'x', sizeof bytes);
+	while (write(fd, bytes, sizeof bytes) > 0)
+		continue;
+	close(fd);
+
+	reopen(fixture);
+	view = content_scan(fixture, now);
+	assert_int_equal(view.available_bytes, 0);
+	assert_int_equal(view.file_count, 1);
+	ul_view_release(&view);
+	content_gc(fixture, now, 0, true);
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(trash_count(fixture), 0);
+	ul_embedded_closep(&fixture->store);
+	assert_int_equal(umount(fixture->state), 0);
+}
+
 /* Another program that writes the index while the person thinks. */
 struct intruder {
 	struct store_fixture *fixture;
@@ -1190,6 +1226,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I4__a_saved_plan_that_no_longer_fits_is_refused),
 	INVARIANT(I5__freed_bytes_are_what_du_says),
 	INVARIANT(I5__trashed_bytes_come_back_when_they_are_due),
+	INVARIANT(I5__a_full_disk_is_reported_and_freed),
 	INVARIANT(I6__a_name_after_the_plan_ends_a_prune),
 	INVARIANT(I6__a_name_after_the_plan_keeps_what_gc_would_take),
 	INVARIANT(I7__a_damaged_index_collects_nothing),

@@ -26,6 +26,7 @@ foreach(invariant
     I4__a_saved_plan_that_no_longer_fits_is_refused
     I5__freed_bytes_are_what_du_says
     I5__trashed_bytes_come_back_when_they_are_due
+    I5__a_full_disk_is_reported_and_freed
     I6__a_name_after_the_plan_ends_a_prune
     I6__a_name_after_the_plan_keeps_what_gc_would_take
     I7__a_damaged_index_collects_nothing
