@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -35,6 +36,24 @@ int ul_db_exec(struct ul_db *db, const char *sql, struct ul_err *err)
 	return rc ? ul_db_fail(db->sqlite, rc, "database", err) : 0;
 }
 
+/*
+ * Two that open a new database at once both hold a shared lock and both want
+ * it exclusive; SQLite then says busy at once, without its busy handler, so
+ * that one of them lets go.
+ */
+static int db_set_wal(struct ul_db *db, struct ul_err *err)
+{
+	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	int waited_ms, rc;
+
+	for (waited_ms = 0;; waited_ms += 5) {
+		rc = ul_db_exec(db, "PRAGMA journal_mode=WAL", err);
+		if (rc != UL_E_BUSY || waited_ms >= DB_BUSY_MS)
+			return rc;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int db_setup(struct ul_db *db, enum ul_db_mode mode, struct ul_err *err)
 {
 	int rc;
@@ -46,10 +65,9 @@ static int db_setup(struct ul_db *db, enum ul_db_mode mode, struct ul_err *err)
 			"PRAGMA cache_size=-16384",
 			err);
 	if (!rc && mode == UL_DB_WRITE)
-		rc = ul_db_exec(db,
-				"PRAGMA journal_mode=WAL;"
-				"PRAGMA synchronous=FULL",
-				err);
+		rc = db_set_wal(db, err);
+	if (!rc && mode == UL_DB_WRITE)
+		rc = ul_db_exec(db, "PRAGMA synchronous=FULL", err);
 	return rc ? rc : ul_db_migrate(db, err);
 }
 
