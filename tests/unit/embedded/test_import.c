@@ -206,7 +206,7 @@ static void trash_blobs(struct store_fixture *fixture,
 			const struct image_blob *const *blobs, size_t count)
 {
 	struct ul_trash_item items[8];
-	char names[8][4], paths[8][128];
+	char names[8][24], paths[8][128];
 	const struct ul_trash_record record = {
 		.run = 1,
 		.swept_unix_s = 1000,
