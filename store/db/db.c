@@ -179,6 +179,20 @@ void ul_db_read_endp(struct ul_db **read)
 	ul_db_rollbackp(read);
 }
 
+int ul_db_data_version(struct ul_db *db, int64_t *ret_version,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
+	int rc = ul_stmt_get(db, UL_SQL_DATA_VERSION, &row, err);
+
+	if (!rc)
+		rc = ul_stmt_next(row, err);
+	if (rc < 0)
+		return rc;
+	*ret_version = ul_stmt_i64(row, 0);
+	return 0;
+}
+
 int64_t ul_db_last_id(const struct ul_db *db)
 {
 	return sqlite3_last_insert_rowid(db->sqlite);

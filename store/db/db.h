@@ -55,6 +55,13 @@ int ul_db_read_begin(struct ul_db *db, struct ul_db **ret_read,
 		     struct ul_err *err);
 void ul_db_read_endp(struct ul_db **read);
 
+/*
+ * A number that changes whenever another connection has committed something:
+ * what was read before the change is old. UL_E_DB, UL_E_NOMEM.
+ */
+int ul_db_data_version(struct ul_db *db, int64_t *ret_version,
+		       struct ul_err *err);
+
 /* The row number of the last insertion. */
 int64_t ul_db_last_id(const struct ul_db *db);
 

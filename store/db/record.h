@@ -109,6 +109,7 @@ struct ul_used {
 
 struct ul_record {
 	int64_t store_row;
+	int64_t data_version; /* of the database, when this was loaded */
 	const char *store_uid;
 	int64_t generation;
 	int64_t scanned_unix_s; /* time of the last scan that was saved */
@@ -153,7 +154,8 @@ void ul_record_release(struct ul_record *record);
 /*
  * Write what is dirty, in one transaction (none where nothing is), and clear
  * the marks. On failure the database is as before and the marks stand.
- * A read-only database is left alone: 0.
+ * A read-only database is left alone: 0. UL_E_CONFLICT, nothing written, where
+ * another connection has written since this record was loaded: load again.
  */
 int ul_record_save(struct ul_db *db, const char *store_kind,
 		   const char *store_path, struct ul_record *record,

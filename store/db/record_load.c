@@ -427,6 +427,8 @@ int ul_record_load(struct ul_db *db, const char *store_kind,
 	record.store_uid = "";
 	rc = ul_db_read_begin(db, &read, err);
 	if (!rc)
+		rc = ul_db_data_version(db, &record.data_version, err);
+	if (!rc)
 		rc = load_store(&load, store_kind, store_path);
 	if (rc > 0)
 		rc = load_tables(&load);

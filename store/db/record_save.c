@@ -398,11 +398,25 @@ static void record_forget_rows(struct ul_record *record, int64_t store_row,
 		record->objects[i].row = rows[i];
 }
 
+/* A record that another connection has outdated must not win over it. */
+static int save_check(struct save *save)
+{
+	int64_t version;
+	int rc = ul_db_data_version(save->db, &version, save->err);
+
+	if (!rc && version != save->record->data_version)
+		return ul_err_set(save->err, UL_E_CONFLICT,
+				  "the record was changed meanwhile");
+	return rc;
+}
+
 static int save_all(struct save *save, const char *kind, const char *path)
 {
 	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
 	int rc = ul_db_begin(save->db, &tx, save->err);
 
+	if (!rc)
+		rc = save_check(save);
 	if (!rc)
 		rc = save_store(save, kind, path);
 	if (!rc)

@@ -22,6 +22,9 @@
  * more than this and a time lies in the future. */
 enum { CLOCK_SLACK_S = 2 };
 
+/* Readings, when each was overtaken by another ullage. */
+enum { SCAN_TRIES = 10 };
+
 static void scan_release(struct ul_scan *scan)
 {
 	ul_inventory_release(&scan->inventory);
@@ -457,6 +460,31 @@ static int scan_diff_ids(struct ul_scan *scan)
 	return 0;
 }
 
+/*
+ * What a recorded object refers to stays recorded: its references are known
+ * only as a whole, and are never read again. False: nothing was changed.
+ */
+static bool keep_referred(struct ul_record *record)
+{
+	bool is_changed = false;
+	size_t i;
+	uint32_t r;
+
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+
+		for (r = 0; !object->is_gone && r < object->ref_count; r++) {
+			struct ul_object *to =
+			    &record->objects[record->refs[object->first_ref + r]
+						 .target];
+
+			is_changed = is_changed || to->is_gone;
+			to->is_gone = false;
+		}
+	}
+	return is_changed;
+}
+
 /* Not there, named by nothing: the record forgets it. */
 static void scan_gone(struct ul_scan *scan)
 {
@@ -480,6 +508,8 @@ static void scan_gone(struct ul_scan *scan)
 		}
 		object->is_gone = !is_here && !scan->objects[i].is_expected;
 	}
+	while (keep_referred(scan->record))
+		continue;
 }
 
 static void object_reached(struct ul_object *object, bool is_reachable,
@@ -746,8 +776,10 @@ static int scan_save(struct ul_scan *scan)
 	rc = ul_record_save(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
 			    record, scan->err);
 	if (!rc || scan->options->for_change || rc == UL_E_NOMEM ||
-	    rc == UL_E_CONFLICT)
+	    (rc == UL_E_CONFLICT && !scan->is_last_try))
 		return rc;
+	if (rc == UL_E_CONFLICT)
+		return 0;
 	return ul_view_note(scan->view, "%s", scan->err->msg)
 		   ? 0
 		   : ul_err_nomem(scan->err);
@@ -796,7 +828,7 @@ static int scan_init(struct ul_scan *scan)
 }
 
 static int scan_once(struct ul_embedded *store,
-		     const struct ul_scan_options *options,
+		     const struct ul_scan_options *options, bool is_last_try,
 		     struct ul_view *ret_view, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
@@ -804,6 +836,7 @@ static int scan_once(struct ul_embedded *store,
 		.store = store,
 		.options = options,
 		.view = &view,
+		.is_last_try = is_last_try,
 		.leases = UL_LEASES_INIT,
 		.snapshots = UL_SNAPSHOTS_INIT,
 		.retry_until_ns =
@@ -822,9 +855,9 @@ static int scan_once(struct ul_embedded *store,
 }
 
 /*
- * Another ullage may have changed the record between our loading and saving
- * it (reports take no lock); rows that ours refer to are gone then, and the
- * database refuses. Look again.
+ * Reports take no lock: another ullage may have changed the record between
+ * our loading and saving it, and what we would save is old. Look again. A
+ * report on a store that is never quiet is right without being recorded.
  */
 int ul_embedded_scan(struct ul_store *base,
 		     const struct ul_scan_options *options,
@@ -833,8 +866,9 @@ int ul_embedded_scan(struct ul_store *base,
 	struct ul_embedded *store = (struct ul_embedded *)base;
 	int tries, rc = UL_E_CONFLICT;
 
-	for (tries = 0; rc == UL_E_CONFLICT && tries < 5; tries++)
-		rc = scan_once(store, options, ret_view, err);
+	for (tries = 1; rc == UL_E_CONFLICT && tries <= SCAN_TRIES; tries++)
+		rc = scan_once(store, options, tries == SCAN_TRIES, ret_view,
+			       err);
 	return rc ? ul_err_wrap(err, "reading the store %s", store->path) : 0;
 }
 

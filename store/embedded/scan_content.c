@@ -407,7 +407,10 @@ int scan_content(struct ul_scan *scan)
 	}
 	rc = queue_recorded(scan, &queue);
 	for (i = 0; !rc && i < scan->record->object_count; i++) {
-		if (scan->record->objects[i].kind != UL_KIND_BLOB)
+		/* What is neither here nor named is about to be forgotten. */
+		if (scan->record->objects[i].kind != UL_KIND_BLOB ||
+		    (scan->objects[i].item == UL_OBJECT_NONE &&
+		     !scan->objects[i].is_expected))
 			continue;
 		if (!queue_add(scan, &queue, (uint32_t)i))
 			return ul_err_nomem(scan->err);

@@ -45,7 +45,9 @@ CREATE INDEX object_kept_by ON object (kept_by) WHERE kept_by IS NOT NULL;
 CREATE TABLE ref (
 	source INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
 	ordinal INTEGER NOT NULL,
-	target INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
+	-- Nothing that is referred to may go: the commit fails instead.
+	target INTEGER NOT NULL REFERENCES object
+		DEFERRABLE INITIALLY DEFERRED,
 	kind TEXT NOT NULL CHECK (kind IN ('forward', 'back', 'conditional')),
 	reason TEXT NOT NULL,
 	PRIMARY KEY (source, ordinal)

@@ -156,10 +156,20 @@ static struct ul_record load(struct scratch *scratch)
 	return record;
 }
 
+/* As if it had been loaded after whatever a second connection wrote. */
+static void refresh(struct scratch *scratch, struct ul_record *record)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(
+	    ul_db_data_version(scratch->db, &record->data_version, &err), 0);
+}
+
 static void save(struct scratch *scratch, struct ul_record *record)
 {
 	struct ul_err err = UL_ERR_INIT;
 
+	refresh(scratch, record);
 	if (ul_record_save(scratch->db, "oci", "path", record, &err))
 		fail_msg("%s", err.msg);
 }
@@ -408,6 +418,30 @@ static void test_record__what_is_gone_takes_its_details_along(void **state)
 	ul_record_release(&record);
 }
 
+static void test_record__an_outdated_one_is_not_saved(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record;
+	struct ul_err err = UL_ERR_INIT;
+
+	scratch_open(scratch);
+	random_state = SEED + 7;
+	record = load(scratch);
+	fill(&record);
+	save(scratch, &record);
+	ul_record_release(&record);
+	record = load(scratch);
+	scratch_sql(scratch, "UPDATE store SET generation = 77");
+	assert_true(ul_record_set_named(&record, "too late"));
+	assert_int_equal(
+	    ul_record_save(scratch->db, "oci", "path", &record, &err),
+	    UL_E_CONFLICT);
+	assert_int_equal(scratch_number(scratch, "SELECT count(*) FROM named "
+						 "WHERE digest = 'too late'"),
+			 0);
+	ul_record_release(&record);
+}
+
 static void test_record__a_failed_save_leaves_all_as_it_was(void **state)
 {
 	struct scratch *scratch = *state;
@@ -425,6 +459,7 @@ static void test_record__a_failed_save_leaves_all_as_it_was(void **state)
 	assert_true(ul_record_set_named(&record, "the last thing"));
 	scratch_sql(scratch, "CREATE TRIGGER no BEFORE INSERT ON named BEGIN "
 			     "SELECT RAISE(ABORT, 'not now'); END");
+	refresh(scratch, &record);
 	assert_true(ul_record_save(scratch->db, "oci", "path", &record, &err) <
 		    0);
 	assert_non_null(strstr(err.msg, "not now"));
@@ -591,6 +626,7 @@ int main(void)
 		RECORD(what_was_saved_is_loaded),
 		RECORD(only_differences_are_written),
 		RECORD(what_is_gone_takes_its_details_along),
+		RECORD(an_outdated_one_is_not_saved),
 		RECORD(a_failed_save_leaves_all_as_it_was),
 		RECORD(the_store_row_of_a_failed_save_is_forgotten),
 		RECORD(loading_without_memory_gives_nothing),
