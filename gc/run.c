@@ -118,6 +118,11 @@ static int act_roots(struct act *act)
 	const struct ul_plan_items *remove = &act->run->plan.remove;
 	ul_cleanup(ul_freep) uint32_t *objects =
 	    ul_malloc(remove->len * sizeof *objects);
+	const struct ul_sweep_request undo = {
+		.run = act->run->run,
+		.now_unix_s = act->request->now_unix_s,
+		.grace_s = act->request->plan.grace_s,
+	};
 	size_t i;
 	int rc;
 
@@ -125,9 +130,9 @@ static int act_roots(struct act *act)
 		return ul_err_nomem(act->err);
 	for (i = 0; i < remove->len; i++)
 		objects[i] = remove->items[i].object;
-	rc =
-	    act->store->ops->remove_roots(act->store, &act->run->view, objects,
-					  remove->len, &act->entries, act->err);
+	rc = act->store->ops->remove_roots(act->store, &act->run->view, objects,
+					   remove->len, &undo, &act->entries,
+					   act->err);
 	if (!rc)
 		act->run->removed = remove->len;
 	return rc;
@@ -163,6 +168,18 @@ static int sweep_list(struct act *act, const struct ul_mark *mark,
 	return 0;
 }
 
+/* I10: mounted since the plan, a thing stays with all that it stands on. */
+static void mark_mounted(struct ul_mark *mark, const struct ul_view *view)
+{
+	size_t i;
+
+	for (i = 0; i < view->file_count; i++) {
+		if (view->files[i].is_mounted)
+			ul_mark_from(mark, &view->graph, &view->files[i].object,
+				     1);
+	}
+}
+
 static int act_sweep(struct act *act)
 {
 	size_t most = act->run->plan.collect.len;
@@ -187,6 +204,7 @@ static int act_sweep(struct act *act)
 	if (rc)
 		return rc;
 	ul_mark_roots(&mark, &act->later.graph, NULL);
+	mark_mounted(&mark, &act->later);
 	rc = sweep_list(act, &mark, objects, bytes, &request.object_count);
 	if (!rc)
 		rc = act->store->ops->sweep(act->store, &act->later, &request,
@@ -238,7 +256,10 @@ static int act_empty(struct act *act)
 		return ul_err_nomem(act->err);
 	for (i = 0; i < view.trash_count; i++) {
 		const struct ul_view_trash *trash = &view.trash[i];
-		bool is_mine = trash->run == act->run->run;
+		/* Another database's run may have the same number. */
+		bool is_mine = trash->run == act->run->run &&
+			       trash->delete_unix_s ==
+				   act->request->now_unix_s + plan->grace_s;
 		bool goes = is_mine ? plan->now || !plan->grace_s
 				    : ul_bits_get(&planned, trash->object);
 

@@ -77,11 +77,14 @@ struct ul_store_ops {
 	/*
 	 * Remove names (objects of kind image of a view taken under this
 	 * lock). UL_E_CONFLICT, nothing changed, where the index is no longer
-	 * what the view saw. *ret_entries (may be NULL) are the entries that
-	 * went, as JSON, for undo; freed with ul_names_release().
+	 * what the view saw. With `undo` (its run and times), what
+	 * undo needs is durable before anything changes. *ret_entries (may be
+	 * NULL) are the entries that went, as JSON, for undo; freed with
+	 * ul_names_release().
 	 */
 	int (*remove_roots)(struct ul_store *store, const struct ul_view *view,
 			    const uint32_t *objects, size_t count,
+			    const struct ul_sweep_request *undo,
 			    struct ul_names *ret_entries, struct ul_err *err);
 
 	/*

@@ -334,6 +334,8 @@ static int take_trash(struct take *take, const char *dir,
 	if (!trash_names(record, &known))
 		return ul_err_nomem(take->err);
 	rc = ul_dir_open(take->store->trash_fd, dir, &fd, take->err);
+	if (rc == UL_E_ABSENT)
+		return 0; /* emptied meanwhile: reports take no lock */
 	if (!rc)
 		rc = ul_dir_names(fd, &names, take->err);
 	for (i = 0; !rc && i < names.len; i++)

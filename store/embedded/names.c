@@ -178,6 +178,17 @@ static int release_row(struct ul_embedded *store, int64_t row, int64_t now,
 	return ul_stmt_run(set, err);
 }
 
+/* What a name stands for in a view; "" where it stands for nothing. */
+static const char *name_digest(const struct ul_view *view,
+			       const struct ul_object *object)
+{
+	const struct ul_record *record = &view->record;
+
+	if (!object->ref_count)
+		return "";
+	return record->objects[record->refs[object->first_ref].target].key;
+}
+
 static int release_name(struct ul_embedded *store, const struct ul_view *view,
 			const struct ul_object *object, struct ul_err *err)
 {
@@ -191,6 +202,7 @@ static int release_name(struct ul_embedded *store, const struct ul_view *view,
 		return rc;
 	ul_stmt_bind_i64(set, ":store", view->record.store_row);
 	ul_stmt_bind_text(set, ":name", object->key);
+	ul_stmt_bind_text(set, ":digest", name_digest(view, object));
 	ul_stmt_bind_i64(set, ":now", view->as_of_unix_s);
 	return ul_stmt_run(set, err);
 }
@@ -304,6 +316,7 @@ static int entries_take(struct ul_layout_index *index,
 
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
+			     const struct ul_sweep_request *undo,
 			     struct ul_names *ret_entries, struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
@@ -321,10 +334,14 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 				  "the index was changed by another program "
 				  "just now; try again");
 	rc = entries_take(index, view, objects, count, &entries, err);
-	if (!rc)
-		rc = ul_embedded_release(base, view, objects, count, err);
+	if (!rc && undo)
+		rc = ul_sweep_keep_names(store, undo, &entries, err);
+	/* The index first: a report that reads in between then sees a name
+	 * gone that is not marked as ours, which only keeps its content. */
 	if (!rc)
 		rc = ul_embedded_index_write(store, index, hash, err);
+	if (!rc)
+		rc = ul_embedded_release(base, view, objects, count, err);
 	if (rc)
 		return rc;
 	if (ret_entries) {

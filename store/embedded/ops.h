@@ -15,7 +15,18 @@ int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
 			struct ul_err *err);
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
+			     const struct ul_sweep_request *undo,
 			     struct ul_names *ret_entries, struct ul_err *err);
+
+/*
+ * Make the trash folder of a run, with the index entries that it is about to
+ * remove, durably: whatever stops the run, undo finds them. The sweep of this
+ * run goes on in that folder.
+ */
+struct ul_embedded;
+int ul_sweep_keep_names(struct ul_embedded *store,
+			const struct ul_sweep_request *request,
+			const struct ul_names *entries, struct ul_err *err);
 int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		      const struct ul_sweep_request *request,
 		      struct ul_swept *ret_swept, struct ul_err *err);

@@ -39,9 +39,11 @@ struct ul_embedded {
 	bool is_from_memory; /* the database could not be opened at all */
 	char problem[256];   /* why nothing can be changed; "" for no rights */
 	bool is_locked;
-	int lock_wait_ms;   /* 30 s; tests lower all three */
-	int index_wait_ms;  /* 5 s */
-	int damage_wait_ms; /* 5 s; a damaged manifest, over a whole scan */
+	char trash_folder[64]; /* of the run under way, made by
+				  ul_sweep_keep_names(); "" for none */
+	int lock_wait_ms;      /* 30 s; tests lower all three */
+	int index_wait_ms;     /* 5 s */
+	int damage_wait_ms;    /* 5 s; a damaged manifest, over a whole scan */
 	/* Called once when another process holds the lock; may be NULL. */
 	void (*waiting)(void *arg);
 	void *waiting_arg;

@@ -3,12 +3,12 @@
  * I3, I6). Order of a sweep, each step durable before the next:
  *
  *	1. the index is what the view saw           (else nothing is done)
- *	2. rows of snapshots and leases leave the database
- *	3. trash/RUN-RANDOM/record.json says what will lie there
+ *	2. trash/RUN-RANDOM/record.json says what will lie there
+ *	3. rows of snapshots and leases leave the database
  *	4. renames, then the folders are synced
  *
- * A stop after 2 leaves folders without a record (orphaned, kept for the
- * grace period), after 3 an incomplete trash that says what it has. Nothing
+ * A stop after 3 leaves folders without a record (orphaned, kept for the
+ * grace period) and a trash that says where they belong. Nothing
  * is deleted here; deleting takes only what lies in the trash.
  */
 #include <assert.h>
@@ -178,22 +178,58 @@ static int sweep_items(struct sweep *sweep)
 	return rc;
 }
 
-static int sweep_make_dir(struct sweep *sweep)
+static int folder_make(struct ul_embedded *store, int64_t run,
+		       struct ul_err *err)
 {
-	char name[64], hex[17];
-	int rc;
+	char hex[17];
 
 	ul_random_hex(hex);
-	snprintf(name, sizeof name, "%" PRId64 "-%.8s", sweep->request->run,
-		 hex);
-	if (mkdirat(sweep->store->trash_fd, name, 0700))
-		return ul_err_sys(sweep->err, "make directory trash/%s", name);
-	rc = ul_dir_open(sweep->store->trash_fd, name, &sweep->dir_fd,
-			 sweep->err);
+	snprintf(store->trash_folder, sizeof store->trash_folder,
+		 "%" PRId64 "-%.8s", run, hex);
+	if (!mkdirat(store->trash_fd, store->trash_folder, 0700))
+		return 0;
+	ul_err_sys(err, "make directory trash/%s", store->trash_folder);
+	store->trash_folder[0] = '\0';
+	return err->code;
+}
+
+/* The record of a folder, new or as the run knows it by now, durably. */
+static int folder_write(struct ul_embedded *store,
+			const struct ul_trash_record *record, int *ret_fd,
+			struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = 0;
+
+	if (!*store->trash_folder)
+		rc = folder_make(store, record->run, err);
 	if (!rc)
-		rc = ul_trash_write(sweep->dir_fd, &sweep->record, sweep->err);
-	return rc ? rc
-		  : ul_fd_sync(sweep->store->trash_fd, "trash", sweep->err);
+		rc =
+		    ul_dir_open(store->trash_fd, store->trash_folder, &fd, err);
+	if (!rc)
+		rc = ul_trash_write(fd, record, err);
+	if (!rc)
+		rc = ul_fd_sync(store->trash_fd, "trash", err);
+	if (!rc)
+		*ret_fd = ul_fd_steal(&fd);
+	return rc;
+}
+
+int ul_sweep_keep_names(struct ul_embedded *store,
+			const struct ul_sweep_request *request,
+			const struct ul_names *entries, struct ul_err *err)
+{
+	const struct ul_trash_record record = {
+		.run = request->run,
+		.swept_unix_s = request->now_unix_s,
+		.grace_s = request->grace_s,
+		.entries = (const char **)entries->names,
+		.entry_count = entries->len,
+	};
+	ul_cleanup(ul_closep) int fd = -1;
+
+	store->trash_folder[0] = '\0';
+	return folder_write(store, &record, &fd, err);
 }
 
 static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
@@ -239,14 +275,15 @@ static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 				       sweep->err);
 	if (!rc)
 		rc = sweep_items(sweep);
+	if (!rc && (sweep->record.item_count || sweep->record.entry_count))
+		rc = folder_write(sweep->store, &sweep->record, &sweep->dir_fd,
+				  sweep->err);
 	if (!rc)
 		rc = sweep_records(sweep->store, sweep->view, sweep->request,
 				   sweep->err);
-	if (rc || (!sweep->record.item_count && !sweep->record.entry_count))
+	if (rc || sweep->dir_fd < 0)
 		return rc;
-	rc = sweep_make_dir(sweep);
-	if (!rc)
-		rc = sweep_move(sweep, swept);
+	rc = sweep_move(sweep, swept);
 	return rc ? rc : sweep_sync(sweep);
 }
 
@@ -274,6 +311,7 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 
 	assert(sweep.store->is_locked);
 	rc = sweep_run(&sweep, ret_swept);
+	sweep.store->trash_folder[0] = '\0';
 	return rc ? ul_err_wrap(err, "sweeping") : 0;
 }
 
@@ -475,6 +513,8 @@ static int back_sync(struct back *back)
 	if (!rc)
 		rc = ul_fd_sync(back->store->snapshots_fd, "snapshots",
 				back->err);
+	if (!rc)
+		rc = ul_fd_sync(back->store->ingest_fd, "ingest", back->err);
 	return rc;
 }
 
@@ -573,6 +613,23 @@ static int entries_back(struct ul_embedded *store,
 	return added ? ul_embedded_index_write(store, index, hash, err) : 0;
 }
 
+/* Names come back only to content that is all there. */
+static int undo_check(struct back *back, const struct ul_trash_record *record)
+{
+	size_t i;
+
+	for (i = 0; record->entry_count && i < record->item_count; i++) {
+		if (!is_there(back->store->root_fd, record->items[i].path))
+			return ul_err_set(
+			    back->err, UL_E_CONFLICT,
+			    "%s %s is gone from the trash: what was left is "
+			    "back in its place, names are not",
+			    ul_kind_name(record->items[i].kind),
+			    record->items[i].key);
+	}
+	return 0;
+}
+
 static int undo_dir(struct back *back, const char *dir,
 		    const struct ul_trash_record *record)
 {
@@ -580,6 +637,8 @@ static int undo_dir(struct back *back, const char *dir,
 
 	if (!rc)
 		rc = back_sync(back);
+	if (!rc)
+		rc = undo_check(back, record);
 	if (!rc)
 		rc = entries_back(back->store, record, &back->count, back->err);
 	return rc ? rc : ul_trash_undone(back->store, dir, back->err);
