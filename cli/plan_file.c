@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -12,6 +13,24 @@
 #include "store/db/words.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
+
+/* /dev/null, a pipe, a terminal: written to, never replaced. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISREG(st.st_mode);
+}
+
+static int special_write(const char *path, const struct ul_buf *text,
+			 struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ul_err_sys(err, "open");
+	return ul_fd_write_all(fd, text->data, text->len, err);
+}
 
 int ul_plan_file_write(const char *path, const struct ul_view *view,
 		       const struct ul_plan *plan, struct ul_err *err)
@@ -30,10 +49,14 @@ int ul_plan_file_write(const char *path, const struct ul_view *view,
 			   ? 0
 			   : ul_err_set(err, UL_E_IO, "write the plan");
 	rc = ul_json_dump(json, &text, err);
-	if (!rc)
-		rc = ul_dir_open(AT_FDCWD, dirname(dir_copy), &dir_fd, err);
 	if (!rc && !ul_buf_add_char(&text, '\n'))
 		rc = ul_err_nomem(err);
+	if (!rc && is_special(path)) {
+		rc = special_write(path, &text, err);
+		return rc ? ul_err_wrap(err, "writing the plan %s", path) : 0;
+	}
+	if (!rc)
+		rc = ul_dir_open(AT_FDCWD, dirname(dir_copy), &dir_fd, err);
 	if (!rc)
 		rc = ul_file_replace(dir_fd, basename(base_copy), text.data,
 				     text.len, 0600, err);
@@ -88,6 +111,7 @@ static int plan_read(const struct ul_buf *text, struct ul_plan *plan,
 		     struct ul_err *err)
 {
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	size_t i;
 	int rc =
 	    ul_json_parse(text->data, text->len, UL_JSON_MAX_DEPTH, &json, err);
 
@@ -100,7 +124,11 @@ static int plan_read(const struct ul_buf *text, struct ul_plan *plan,
 	if (rc)
 		return rc;
 	ul_plan_seal(plan);
-	if (strcmp(plan->fingerprint, text_of(json, "plan")))
+	for (i = 0; i < plan->collect.len; i++)
+		plan->freed_bytes += plan->collect.items[i].allocated_bytes;
+	if (strcmp(plan->fingerprint, text_of(json, "plan")) ||
+	    (uint64_t)json_integer_value(
+		json_object_get(json, "freed_bytes")) != plan->freed_bytes)
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "it was changed since it was made; make a "
 				  "new one with -n -o");
