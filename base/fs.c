@@ -254,6 +254,16 @@ int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
 	return ul_fd_sync(dirfd, "directory", err);
 }
 
+bool ul_file_is_half_written(const char *file, const char *name)
+{
+	size_t len = strlen(name);
+
+	return file[0] == '.' && !strncmp(file + 1, name, len) &&
+	       file[len + 1] == '.' &&
+	       strspn(file + len + 2, "0123456789abcdef") == 16 &&
+	       !strcmp(file + len + 18, ".tmp");
+}
+
 int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
 	       void *arg, struct ul_err *err)
 {

@@ -71,6 +71,12 @@ int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err);
 int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
 		    mode_t mode, struct ul_err *err);
 
+/*
+ * Whether `file` is what a stop in the middle of ul_file_replace(name) leaves
+ * behind, or what one under way is writing.
+ */
+bool ul_file_is_half_written(const char *file, const char *name);
+
 /* fsync a directory or file. */
 int ul_fd_sync(int fd, const char *what, struct ul_err *err);
 

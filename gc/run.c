@@ -31,10 +31,14 @@ void ul_run_release(struct ul_run *run)
 	*run = UL_RUN_INIT;
 }
 
+/* Plans, when the index was changed by others between plan and move. */
+enum { RUN_TRIES = 5 };
+
 struct act {
 	struct ul_store *store;
 	const struct ul_run_request *request;
 	struct ul_run *run;
+	char *agreed; /* fingerprint of the first try's plan; "" in that */
 	struct ul_view later;    /* after the roots went */
 	struct ul_names entries; /* of the index, that went; for undo */
 	struct ul_swept swept;
@@ -108,6 +112,12 @@ static int act_plan(struct act *act)
 		return rc;
 	run->planned_bytes = run->plan.freed_bytes;
 	run->is_left = run->plan.declined.len > 0;
+	if (*act->agreed && strcmp(act->agreed, run->plan.fingerprint) != 0)
+		return ul_err_set(act->err, UL_E_CONFLICT,
+				  "the store was changed by another program "
+				  "just now; try again");
+	memcpy(act->agreed, run->plan.fingerprint,
+	       sizeof run->plan.fingerprint);
 	if (act->request->confirm)
 		return act->request->confirm(act->request->arg, &run->plan);
 	return 0;
@@ -365,8 +375,9 @@ static int act_all(struct act *act)
 					      : act_recorded(act);
 }
 
-int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
-		   struct ul_run *ret_run, struct ul_err *err)
+static int run_once(struct ul_store *store,
+		    const struct ul_run_request *request, char *agreed,
+		    struct ul_run *ret_run, struct ul_err *err)
 {
 	ul_cleanup(ul_run_release) struct ul_run run = UL_RUN_INIT;
 	ul_cleanup(unlockp) struct ul_store *locked = NULL;
@@ -374,6 +385,7 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 		.store = store,
 		.request = request,
 		.run = &run,
+		.agreed = agreed,
 		.later = UL_VIEW_INIT,
 		.entries = UL_NAMES_INIT,
 		.err = err,
@@ -391,6 +403,22 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 	*ret_run = run;
 	run = UL_RUN_INIT;
 	return 0;
+}
+
+/*
+ * skopeo and umoci write the index whenever they like: look again, and go on
+ * where that made no difference to the plan (I6).
+ */
+int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
+		   struct ul_run *ret_run, struct ul_err *err)
+{
+	char agreed[sizeof ret_run->plan.fingerprint] = "";
+	int tries = RUN_TRIES;
+	int rc = run_once(store, request, agreed, ret_run, err);
+
+	while (rc == UL_E_CONFLICT && *agreed && --tries)
+		rc = run_once(store, request, agreed, ret_run, err);
+	return rc;
 }
 
 int ul_run_undo(struct ul_store *store, int64_t run, size_t *ret_count,

@@ -46,7 +46,8 @@ struct ul_run {
  * Owner:   *ret_run, released by ul_run_release(). On failure what was
  *          reached is in the history as "failed".
  * Returns: 0; what confirm returned; UL_E_REFUSED (the view's refusal);
- *          UL_E_CONFLICT (somebody else changed the store: nothing moved);
+ *          UL_E_CONFLICT (somebody else changed the store, also after a few
+ *          tries, or so that the plan would be another: nothing moved);
  *          UL_E_BUSY; UL_E_ABSENT; UL_E_IO; UL_E_DB; UL_E_NOMEM.
  */
 int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,

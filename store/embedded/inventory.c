@@ -362,6 +362,17 @@ static int classify_trash(struct take *take, const char *name,
 	return rc ? rc : take_trash(take, name, &record);
 }
 
+/* A file of ours, or one that is just being put in its place. */
+static bool is_one_of_files(const char *name, const char *const *known)
+{
+	for (; *known; known++) {
+		if (!strcmp(name, *known) ||
+		    ul_file_is_half_written(name, *known))
+			return true;
+	}
+	return false;
+}
+
 static bool is_one_of(const char *name, const char *const *known)
 {
 	for (; *known; known++) {
@@ -378,7 +389,7 @@ static int classify_known(struct take *take, const char *name,
 {
 	if (item->is_dir && is_one_of(name, dirs))
 		return 0;
-	if (item->is_dir || !is_one_of(name, files))
+	if (item->is_dir || !is_one_of_files(name, files))
 		return add_unknown(take, item);
 	return overhead_add(take, item);
 }

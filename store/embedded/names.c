@@ -340,6 +340,8 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 	 * gone that is not marked as ours, which only keeps its content. */
 	if (!rc)
 		rc = ul_embedded_index_write(store, index, hash, err);
+	if (rc == UL_E_CONFLICT && undo)
+		ul_sweep_forget_names(store);
 	if (!rc)
 		rc = ul_embedded_release(base, view, objects, count, err);
 	if (rc)

@@ -27,6 +27,10 @@ struct ul_embedded;
 int ul_sweep_keep_names(struct ul_embedded *store,
 			const struct ul_sweep_request *request,
 			const struct ul_names *entries, struct ul_err *err);
+
+/* The names stay after all: the folder goes. Best effort; one that is left
+ * has names to bring back that are there. */
+void ul_sweep_forget_names(struct ul_embedded *store);
 int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		      const struct ul_sweep_request *request,
 		      struct ul_swept *ret_swept, struct ul_err *err);

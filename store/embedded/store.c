@@ -28,7 +28,12 @@
 #include "store/oci/json.h"
 #include "store/oci/layout.h"
 
-enum { LOCK_WAIT_MS = 30000, INDEX_WAIT_MS = 5000, INDEX_PAUSE_MS = 50 };
+enum {
+	LOCK_WAIT_MS = 30000,
+	INDEX_WAIT_MS = 5000,
+	INDEX_PAUSE_MS = 50,
+	LAYOUT_RETRY_MS = 500
+};
 
 enum { LAYOUT_MARKER_MAX_BYTES = 4096 };
 
@@ -168,6 +173,20 @@ static int layout_marker_check(struct ul_embedded *store, struct ul_err *err)
 	return rc ? ul_err_wrap(err, "oci/oci-layout") : 0;
 }
 
+/* skopeo truncates it, and writes it again, as it does the index. */
+static int layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
+{
+	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
+	int waited_ms, rc;
+
+	for (waited_ms = 0;; waited_ms += INDEX_PAUSE_MS) {
+		rc = layout_marker_check(store, err);
+		if (rc != UL_E_CORRUPT || waited_ms >= LAYOUT_RETRY_MS)
+			return rc;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 {
 	const struct {
@@ -189,7 +208,7 @@ static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 		return ul_err_set(err, UL_E_CORRUPT, "%s lacks a folder: %s",
 				  store->path, err->msg);
 	if (!rc)
-		rc = layout_marker_check(store, err);
+		rc = layout_marker_wait(store, err);
 	return rc ? rc
 		  : ul_identity_read(store->root_fd, store->uid,
 				     &store->generation, err);

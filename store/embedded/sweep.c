@@ -232,6 +232,16 @@ int ul_sweep_keep_names(struct ul_embedded *store,
 	return folder_write(store, &record, &fd, err);
 }
 
+void ul_sweep_forget_names(struct ul_embedded *store)
+{
+	char path[sizeof store->trash_folder + 16];
+
+	snprintf(path, sizeof path, "%s/record.json", store->trash_folder);
+	if (*store->trash_folder && !unlinkat(store->trash_fd, path, 0))
+		unlinkat(store->trash_fd, store->trash_folder, AT_REMOVEDIR);
+	store->trash_folder[0] = '\0';
+}
+
 static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 {
 	size_t i;

@@ -27,17 +27,6 @@ static bool is_trash_folder(int dirfd, const char *name)
 	       S_ISDIR(st.st_mode);
 }
 
-/* ".NAME.<random>.tmp": what a stop of ul_file_replace() leaves behind. */
-static bool is_half_written(const char *file, const char *name)
-{
-	size_t len = strlen(name);
-
-	return file[0] == '.' && !strncmp(file + 1, name, len) &&
-	       file[len + 1] == '.' &&
-	       strspn(file + len + 2, "0123456789abcdef") == 16 &&
-	       !strcmp(file + len + 18, ".tmp");
-}
-
 /* Whoever wrote such a file had the lock, which is ours now. */
 static int half_written_remove(int dirfd, const char *name, struct ul_err *err)
 {
@@ -46,7 +35,7 @@ static int half_written_remove(int dirfd, const char *name, struct ul_err *err)
 	int rc = ul_dir_names(dirfd, &names, err);
 
 	for (i = 0; !rc && i < names.len; i++) {
-		if (is_half_written(names.names[i], name) &&
+		if (ul_file_is_half_written(names.names[i], name) &&
 		    unlinkat(dirfd, names.names[i], 0) && errno != ENOENT)
 			rc = ul_err_sys(err, "remove %s", names.names[i]);
 	}
