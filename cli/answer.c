@@ -71,22 +71,61 @@ int ul_cli_print_table(const struct ul_table *table, struct ul_err *err)
 	return 0;
 }
 
+/* A control byte that stands nowhere in a text. */
+static char unused_byte(const char *text)
+{
+	char byte = 1;
+
+	while (byte < 8 && strchr(text, byte))
+		byte++;
+	return byte;
+}
+
+static size_t count_newlines(const char *text)
+{
+	size_t count = 0;
+
+	while ((text = strchr(text, '\n'))) {
+		count++;
+		text++;
+	}
+	return count;
+}
+
+/*
+ * Newlines of the format end lines; those of what is put into it (a name of
+ * another program's) must not. So the format's own are carried as a byte
+ * that the text does not have, while the rest is made harmless.
+ */
 void ul_cli_print(const char *fmt, ...)
 {
-	char text[TEXT_MAX_BYTES], *line, *next;
-	va_list ap;
+	char text[TEXT_MAX_BYTES], ours[512], mark, *at;
+	va_list ap, again;
+	size_t i;
 
 	va_start(ap, fmt);
+	va_copy(again, ap);
 	vsnprintf(text, sizeof text, fmt, ap);
+	mark = '\n';
+	if (count_newlines(text) != count_newlines(fmt) &&
+	    strlen(fmt) < sizeof ours) {
+		mark = unused_byte(text);
+		for (i = 0; i <= strlen(fmt); i++)
+			ours[i] = fmt[i] == '\n' ? mark : fmt[i];
+		vsnprintf(text, sizeof text, ours, again);
+	}
+	va_end(again);
 	va_end(ap);
-	for (line = text; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		ul_text_clean(line);
-		fputs(line, stdout);
-		if (next)
+	for (at = text; *at;) {
+		size_t len = strcspn(at, (char[]){ mark, '\0' });
+		char was = at[len];
+
+		at[len] = '\0';
+		ul_text_clean(at);
+		fputs(at, stdout);
+		if (was)
 			putchar('\n');
+		at += len + (was != '\0');
 	}
 }
 

@@ -101,10 +101,10 @@ static void print_residual(const struct ul_view *view, const struct ul_df *df)
 	if (!df->residual_as_of_unix_s)
 		return;
 	ul_cli_print(
-	    "\nA walk that knows nothing of these classes (%s) found %s.\n",
+	    "\nChecked %s by a walk that knows nothing of classes: %s.\n",
 	    ul_human_when(df->residual_as_of_unix_s, view->as_of_unix_s, when),
 	    df->residual_bytes ? ul_human_signed(df->residual_bytes, text)
-			       : "the same sum");
+			       : "no difference");
 	if (df->residual_bytes)
 		ul_cli_print("That is beyond the sum: a change under way, or a "
 			     "fault of ullage's; see `ullage df --measure`.\n");

@@ -24,6 +24,7 @@ struct collecting {
 	const struct ul_collect *collect;
 	struct ul_plan saved; /* of --plan */
 	struct ul_plan_request request;
+	char confirmed[33]; /* fingerprint of the plan that was agreed to */
 };
 
 /* The special result of confirm(): the person said no, or could not. */
@@ -126,16 +127,22 @@ static int collect_confirm(void *arg, const struct ul_plan *plan)
 	int answer;
 
 	if (collecting->collect->yes || !collecting->collect->rule ||
-	    (!plan->remove.len && !plan->collect.len))
+	    (!plan->remove.len && !plan->collect.len) ||
+	    !strcmp(collecting->confirmed, plan->fingerprint))
 		return 0;
 	if (!collecting->cli->json)
 		print_plan(plan);
 	fflush(stdout);
-	answer = ul_cli_ask("Remove %zu name%s and give back %s?",
+	answer = ul_cli_ask(plan->now_bytes == plan->freed_bytes
+				? "Remove %zu name%s and give back %s?"
+				: "Remove %zu name%s and move %s to the trash?",
 			    plan->remove.len, plan->remove.len == 1 ? "" : "s",
 			    ul_human_bytes(plan->freed_bytes, text));
-	if (answer > 0)
+	if (answer > 0) {
+		memcpy(collecting->confirmed, plan->fingerprint,
+		       sizeof collecting->confirmed);
 		return 0;
+	}
 	return answer < 0 ? CONFIRM_NO_TERMINAL : CONFIRM_NO;
 }
 
@@ -234,7 +241,7 @@ static int collect_run(struct collecting *collecting)
 	rc = ul_run_execute(&store->base, &request, &run, &err);
 	ul_progress_end(&progress);
 	if (rc == CONFIRM_NO)
-		return UL_EXIT_DONE;
+		return UL_EXIT_FAILED;
 	if (rc == CONFIRM_NO_TERMINAL)
 		return UL_EXIT_USAGE;
 	if (rc)
@@ -269,6 +276,12 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 				      &err))
 			return ul_cli_fail(&err);
 		collecting.request.saved = &collecting.saved;
+	}
+	if (cli->as_of_unix_s && !collect->dry_run) {
+		ul_cli_say(cli, "--as-of goes with -n: it sets the clock of "
+				"commands that change nothing");
+		ul_plan_release(&collecting.saved);
+		return UL_EXIT_USAGE;
 	}
 	status = collect->dry_run ? collect_dry(&collecting)
 				  : collect_run(&collecting);
