@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "gc/run.h"
 #include "store/db/db.h"
@@ -290,6 +292,41 @@ static void test_undo__a_name_that_was_given_anew_stays(void **state)
 	ul_view_release(&view);
 }
 
+static void test_undo__names_do_not_come_back_to_half_the_content(void **state)
+{
+	static const struct ul_rule rule = { .all = true };
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 2 * HOUR_S, number;
+	struct content_image one;
+	const struct content_run how = { .now_unix_s = now,
+					 .grace_s = HOUR_S,
+					 .rule = &rule };
+	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+	size_t count;
+
+	store_fixture_open(fixture);
+	one = image_put(fixture, "one", NULL);
+	INDEX_PUT(fixture, { "app", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	number = run.run;
+	ul_run_release(&run);
+	assert_int_equal(ul_dir_names(fixture->store->trash_fd, &dirs, &err),
+			 0);
+	assert_int_equal(dirs.len, 1);
+	assert_int_equal(
+	    remove(store_path(fixture, "trash/%s/0", dirs.names[0])), 0);
+	assert_int_equal(
+	    ul_run_undo(&fixture->store->base, number, &count, &err),
+	    UL_E_CONFLICT);
+	assert_non_null(strstr(err.msg, "is gone from the trash"));
+	view = content_scan(fixture, now + 60);
+	assert_int_equal(view.image_count, 0);
+	ul_view_release(&view);
+}
+
 static void test_undo__nothing_is_left_after_now(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -325,6 +362,7 @@ int main(void)
 		HISTORY(undo__brings_back_names_and_content),
 		HISTORY(undo__brings_back_a_name_that_held_nothing_alone),
 		HISTORY(undo__a_name_that_was_given_anew_stays),
+		HISTORY(undo__names_do_not_come_back_to_half_the_content),
 		HISTORY(undo__nothing_is_left_after_now),
 	};
 

@@ -1184,6 +1184,46 @@ static void test_I10__what_is_mounted_stays_with_what_it_stands_on(void **state)
 	assert_int_equal(dir_count(store_path(fixture, "snapshots")), 0);
 }
 
+struct mounter {
+	struct store_fixture *fixture;
+	const struct content_image *image;
+};
+
+static int mount_meanwhile(void *arg, const struct ul_plan *plan)
+{
+	struct mounter *mounter = arg;
+
+	assert_true(plan->collect.len > 0);
+	mount_layer(mounter->fixture, image_top(mounter->image));
+	return 0;
+}
+
+static void test_I10__what_is_mounted_after_the_plan_stays_too(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", "base");
+	struct mounter mounter = { fixture, &one };
+	struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.now = true,
+		.rule = &all,
+		.confirm = mount_meanwhile,
+		.arg = &mounter,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	image_unpack(fixture, &one);
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_true(run.is_left);
+	ul_run_release(&run);
+	assert_true(layer_exists(fixture, image_top(&one)));
+	assert_true(layer_exists(fixture, one.shared_diff_id));
+	unmount_layer(fixture);
+}
+
 static void test_I10__a_bind_mount_counts_too(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -1239,6 +1279,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I8__leftovers_of_others_stay_for_a_day),
 	INVARIANT(I9__pinned_and_used_images_are_declined),
 	INVARIANT(I10__what_is_mounted_stays_with_what_it_stands_on),
+	INVARIANT(I10__what_is_mounted_after_the_plan_stays_too),
 	INVARIANT(I10__a_bind_mount_counts_too),
 };
 

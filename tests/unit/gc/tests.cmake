@@ -39,6 +39,7 @@ foreach(invariant
     I8__leftovers_of_others_stay_for_a_day
     I9__pinned_and_used_images_are_declined
     I10__what_is_mounted_stays_with_what_it_stands_on
+    I10__what_is_mounted_after_the_plan_stays_too
     I10__a_bind_mount_counts_too)
   string(REPLACE "__" "_" short ${invariant})
   add_test(NAME invariant/${short} COMMAND unit_gc_invariants ${invariant})
