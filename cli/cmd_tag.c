@@ -117,7 +117,9 @@ static int name_find(struct tag *tag, const char *text, struct ul_err *err)
 		snprintf(tag->name, sizeof tag->name, "%s", text);
 		return 0;
 	}
+	/* What looks like a digest would stand in a digest's way. */
 	if (!ul_reference_is_valid(text) || strchr(text, '@') ||
+	    !strncmp(text, "sha256:", 7) || !strncmp(text, "sha512:", 7) ||
 	    !ul_reference_normalize(text, tag->name))
 		return ul_err_set(err, UL_E_INVALID,
 				  "\"%s\" is no image name; one is like "

@@ -195,19 +195,23 @@ static int collect_dry(struct collecting *collecting)
 		ul_cli_notes(collecting->cli, &view);
 		return UL_EXIT_FAILED;
 	}
+	/* As the real run would: no plan until the clock has caught up. */
+	if (view.waiting) {
+		ul_cli_say(collecting->cli, "%s", view.waiting);
+		return UL_EXIT_LEFT;
+	}
 	if (ul_plan_build(&view, &collecting->request, &plan, &err) ||
 	    (collect->out_path &&
 	     ul_plan_file_write(collect->out_path, &view, &plan, &err)))
 		return ul_cli_fail(&err);
-	if (collecting->cli->json) {
-		if (!ul_json_print(ul_json_plan(&view, &plan)))
-			return UL_EXIT_FAILED;
-	} else if (!collect->out_path || strcmp(collect->out_path, "-")) {
+	if (collect->out_path && !strcmp(collect->out_path, "-"))
+		return UL_EXIT_DONE; /* that was it on stdout */
+	if (!collecting->cli->json) {
 		print_plan(&plan);
+		return UL_EXIT_DONE;
 	}
-	if (view.waiting)
-		ul_cli_say(collecting->cli, "%s", view.waiting);
-	return view.waiting ? UL_EXIT_LEFT : UL_EXIT_DONE;
+	return ul_json_print(ul_json_plan(&view, &plan)) ? UL_EXIT_DONE
+							 : UL_EXIT_FAILED;
 }
 
 static int collect_status(const struct collecting *collecting,
@@ -278,8 +282,9 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 		collecting.request.saved = &collecting.saved;
 	}
 	if (cli->as_of_unix_s && !collect->dry_run) {
-		ul_cli_say(cli, "--as-of goes with -n: it sets the clock of "
-				"commands that change nothing");
+		ul_cli_say(cli,
+			   "ullage: --as-of goes with -n: it sets the clock of "
+			   "commands that change nothing");
 		ul_plan_release(&collecting.saved);
 		return UL_EXIT_USAGE;
 	}

@@ -2,8 +2,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db_internal.h"
@@ -77,15 +80,49 @@ static int db_open_sqlite(struct ul_db *db, const char *path,
 	int flags = mode == UL_DB_READ
 			? SQLITE_OPEN_READONLY
 			: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	int rc =
-	    sqlite3_open_v2(mode == UL_DB_MEMORY ? ":memory:" : path,
-			    &db->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(
+	    mode == UL_DB_MEMORY ? ":memory:" : path, &db->sqlite,
+	    flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
 
 	if (!rc)
 		return db_setup(db, mode, err);
 	if (mode == UL_DB_READ && (rc & 0xff) == SQLITE_CANTOPEN)
 		return ul_err_set(err, UL_E_ABSENT, "no database %s", path);
 	return ul_db_fail(db->sqlite, rc, path, err);
+}
+
+/* "file:" with the path's special bytes escaped, as SQLite reads URIs. */
+static bool immutable_uri(struct ul_buf *uri, const char *path)
+{
+	ul_buf_add_str(uri, "file:");
+	for (; *path; path++) {
+		if (strchr("%?#", *path))
+			ul_buf_printf(uri, "%%%02X", (unsigned char)*path);
+		else
+			ul_buf_add_char(uri, *path);
+	}
+	return ul_buf_add_str(uri, "?immutable=1");
+}
+
+/*
+ * Where nothing can be written, not even the log's index can be made beside
+ * the database. Without a log that has something in it the file alone is the
+ * whole database, and nobody can change it.
+ */
+static int db_open_immutable(struct ul_db *db, const char *path,
+			     struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf uri = UL_BUF_INIT;
+	ul_cleanup(ul_freep) char *log = ul_asprintf("%s-wal", path);
+	struct stat st;
+
+	if (!log || !immutable_uri(&uri, path))
+		return ul_err_nomem(err);
+	if (!stat(log, &st) && st.st_size)
+		return UL_E_DB; /* err is of the first try */
+	sqlite3_close(db->sqlite);
+	db->sqlite = NULL;
+	return db_open_sqlite(db, ul_buf_str(&uri), UL_DB_READ, err);
 }
 
 int ul_db_open(const char *path, enum ul_db_mode mode, struct ul_db **ret_db,
@@ -98,6 +135,8 @@ int ul_db_open(const char *path, enum ul_db_mode mode, struct ul_db **ret_db,
 		return ul_err_nomem(err);
 	db->is_read_only = mode == UL_DB_READ;
 	rc = db_open_sqlite(db, path, mode, err);
+	if (rc == UL_E_DB && mode == UL_DB_READ)
+		rc = db_open_immutable(db, path, err);
 	if (rc)
 		return rc == UL_E_ABSENT ? rc
 					 : ul_err_wrap(err, "opening %s", path);
