@@ -65,8 +65,15 @@ bool scan_set_media_type(struct ul_scan *scan, uint32_t at,
 /* Measure every file; view->files, and the record's measures. */
 int scan_measure(struct ul_scan *scan);
 
+/* Forget what is neither here nor named; before the graph is made. */
+void scan_gone(struct ul_scan *scan);
+
 /* view->graph with file nodes, shared inodes, groups and flat twins. */
 int scan_graph(struct ul_scan *scan);
+
+/* Mark, note what is reachable since when, and who keeps whom. A needed
+ * manifest that cannot be read becomes the view's refusal (I7). */
+int scan_mark(struct ul_scan *scan);
 
 /* view->images, leases, live_snapshots, trash: what the graph stands for. */
 int scan_images(struct ul_scan *scan);
