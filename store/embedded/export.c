@@ -244,7 +244,7 @@ static int copy_blob(struct export *export, int fd, const struct ul_held *held,
 	ul_hash_final(&hash, &found);
 	if (!rc && (left || !ul_digest_equal(&found, &held->digest)))
 		return ul_err_set(err, UL_E_CORRUPT,
-				  "is damaged; `ullage verify` tells more");
+				  "is damaged; import its image again");
 	return rc;
 }
 

@@ -62,7 +62,7 @@ static int listing_read(struct listing *listing, struct ul_embedded *store,
 	if (rc == UL_E_NOMEM)
 		return rc;
 	if (rc)
-		return 0; /* named by verify, kept by everyone */
+		return 0; /* named in notes, kept by everyone */
 	for (i = 0; !rc && i < record.item_count; i++)
 		rc = listing_add(listing, arena, dir, &record.items[i], err);
 	return rc;

@@ -19,7 +19,7 @@ enum ul_item_kind {
 	UL_ITEM_SNAPSHOT,
 	UL_ITEM_INGEST,
 	UL_ITEM_TRASH,
-	UL_ITEM_UNKNOWN, /* overhead: never touched, named by verify */
+	UL_ITEM_UNKNOWN, /* overhead: never touched, named in notes */
 };
 
 struct ul_item {
