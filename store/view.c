@@ -77,14 +77,20 @@ static bool image_follows(const struct ul_view *view, const bool *chosen,
 
 void ul_view_follow(const struct ul_view *view, bool *chosen)
 {
+	bool is_changed;
 	size_t i;
 
-	for (i = 0; i < view->image_count; i++) {
-		if (!chosen[i] && !view->images[i].is_pinned &&
-		    !view->images[i].containers &&
-		    image_follows(view, chosen, &view->images[i]))
-			chosen[i] = true;
-	}
+	/* A signature may itself be signed. */
+	do {
+		is_changed = false;
+		for (i = 0; i < view->image_count; i++) {
+			if (chosen[i] || view->images[i].is_pinned ||
+			    view->images[i].containers ||
+			    !image_follows(view, chosen, &view->images[i]))
+				continue;
+			chosen[i] = is_changed = true;
+		}
+	} while (is_changed);
 }
 
 bool ul_view_note(struct ul_view *view, const char *fmt, ...)
