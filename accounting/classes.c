@@ -261,6 +261,30 @@ static int unneeded_gain(struct classify *classify, struct ul_err *err)
 	return 0;
 }
 
+int ul_df_take_orphans(const struct ul_view *view, const bool *goes,
+		       struct ul_df *df, struct ul_err *err)
+{
+	const struct ul_graph *graph = &view->graph;
+	ul_cleanup(ul_mark_release) struct ul_mark stays = UL_MARK_INIT;
+	uint32_t i;
+	int rc = ul_mark_init(&stays, graph, err);
+
+	if (rc)
+		return rc;
+	ul_mark_roots(&stays, graph, NULL);
+	for (i = 0; i < view->file_count; i++) {
+		if (!goes[view->files[i].object])
+			ul_mark_from(&stays, graph, &view->files[i].object, 1);
+	}
+	for (i = 0; i < graph->node_count; i++) {
+		if (df->class_of[i] == UL_CLASS_ORPHANED &&
+		    !ul_bits_get(&stays.reached, i))
+			df->rows[UL_CLASS_ORPHANED].reclaimable_bytes +=
+			    graph->nodes[i].weight_bytes;
+	}
+	return 0;
+}
+
 static void classify_all(struct classify *classify)
 {
 	pass_images(classify, true);

@@ -79,6 +79,13 @@ struct ul_df {
  */
 int ul_df_build(const struct ul_view *view, struct ul_df *ret_df,
 		struct ul_err *err);
+/*
+ * Fill in what the next collection takes of the orphaned: goes has a flag an
+ * object that it takes. An inode that a collectable file links too is that
+ * class's already. UL_E_NOMEM, df untouched.
+ */
+int ul_df_take_orphans(const struct ul_view *view, const bool *goes,
+		       struct ul_df *df, struct ul_err *err);
 void ul_df_release(struct ul_df *df);
 
 struct ul_platform_row {

@@ -27,17 +27,19 @@ static int orphans_reclaimable(const struct ul_cli *cli, struct ul_view *view,
 	struct ul_plan_request request = {
 		.grace_s = cli->grace_s >= 0 ? cli->grace_s : DEFAULT_GRACE_S,
 	};
+	ul_cleanup(ul_freep) bool *goes =
+	    ul_calloc(view->record.object_count, sizeof *goes);
 	size_t i;
-	int rc = ul_plan_build(view, &request, &plan, err);
+	int rc;
 
-	for (i = 0; !rc && i < plan.collect.len; i++) {
-		const struct ul_plan_item *item = &plan.collect.items[i];
-
-		if (df->class_of[item->object] == UL_CLASS_ORPHANED)
-			df->rows[UL_CLASS_ORPHANED].reclaimable_bytes +=
-			    item->allocated_bytes;
-	}
-	return rc;
+	if (!goes)
+		return ul_err_nomem(err);
+	rc = ul_plan_build(view, &request, &plan, err);
+	if (rc)
+		return rc;
+	for (i = 0; i < plan.collect.len; i++)
+		goes[plan.collect.items[i].object] = true;
+	return ul_df_take_orphans(view, goes, df, err);
 }
 
 static void add_bytes(struct ul_table *table, uint64_t bytes)
