@@ -52,13 +52,12 @@ json_t *ul_json_string(const char *text)
 
 int ul_cli_print_json(const json_t *answer, struct ul_err *err)
 {
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
-
 	if (!answer)
 		return ul_err_nomem(err);
-	if (ul_json_dump(answer, &text, err))
-		return err->code;
-	puts(ul_buf_str(&text));
+	/* Six digits: seconds are measured no better than to a microsecond. */
+	if (json_dumpf(answer, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) ||
+	    putchar('\n') == EOF)
+		return ul_err_set(err, UL_E_IO, "cannot write the answer");
 	return 0;
 }
 

@@ -23,7 +23,7 @@ void ul_json_push(json_t **answer, const char *key, json_t *value);
 /* Text from outside as a JSON string: bytes that are no UTF-8 become '?'. */
 json_t *ul_json_string(const char *text);
 
-/* Print it in one line. UL_E_NOMEM for NULL. */
+/* Print it in one line. UL_E_NOMEM for NULL, UL_E_IO. */
 int ul_cli_print_json(const json_t *answer, struct ul_err *err);
 
 /* A table on stdout. UL_E_NOMEM, UL_E_IO. */

@@ -4,46 +4,47 @@
 #include <string.h>
 
 #include "accounting/report.h"
-#include "base/mem.h"
+#include "base/err.h"
+#include "cli/answer.h"
+#include "cli/cli.h"
 #include "gc/run.h"
 #include "store/oci/json.h"
 #include "store/view.h"
 
-/* Set a member; a value that is NULL makes the whole fail at the end. */
-static void put(json_t *object, const char *key, json_t *value)
+static void put_int(json_t **object, const char *key, int64_t value)
 {
-	if (json_object_set_new_nocheck(object, key, value))
-		json_object_set_new_nocheck(object, "\x01", json_true());
+	ul_json_put(object, key, json_integer(value));
 }
 
-static void put_int(json_t *object, const char *key, int64_t value)
+static void put_bytes(json_t **object, const char *key, uint64_t bytes)
 {
-	put(object, key, json_integer(value));
+	ul_json_put(object, key, json_integer((json_int_t)bytes));
 }
 
-static void put_bytes(json_t *object, const char *key, uint64_t bytes)
+static void put_text(json_t **object, const char *key, const char *text)
 {
-	put(object, key, json_integer((json_int_t)bytes));
+	ul_json_put(object, key, text ? ul_json_string(text) : json_null());
 }
 
-/* Names of another program may be no UTF-8: those are shown as such. */
-static void put_text(json_t *object, const char *key, const char *text)
-{
-	json_t *value = text ? json_string(text) : json_null();
-
-	put(object, key, value ? value : json_string("(not UTF-8)"));
-}
-
-static void put_text_or_null(json_t *object, const char *key, const char *text)
+static void put_text_or_null(json_t **object, const char *key, const char *text)
 {
 	put_text(object, key, text && *text ? text : NULL);
+}
+
+/* As ul_json_put(): what finds no memory makes the whole NULL. */
+static void append(json_t **array, json_t *value)
+{
+	if (!*array)
+		json_decref(value);
+	else if (json_array_append_new(*array, value))
+		ul_json_freep(array);
 }
 
 static json_t *document(void)
 {
 	json_t *json = json_object();
 
-	put_int(json, "version", 1);
+	put_int(&json, "version", 1);
 	return json;
 }
 
@@ -51,12 +52,12 @@ static json_t *class_json(enum ul_class which, const struct ul_class_row *row)
 {
 	json_t *json = json_object();
 
-	put_text(json, "class", ul_class_name(which));
-	put_bytes(json, "objects", row->object_count);
-	put_bytes(json, "packed_bytes", row->packed_bytes);
-	put_bytes(json, "unpacked_bytes", row->unpacked_bytes);
-	put_bytes(json, "allocated_bytes", row->allocated_bytes);
-	put_bytes(json, "reclaimable_bytes", row->reclaimable_bytes);
+	put_text(&json, "class", ul_class_name(which));
+	put_bytes(&json, "objects", row->object_count);
+	put_bytes(&json, "packed_bytes", row->packed_bytes);
+	put_bytes(&json, "unpacked_bytes", row->unpacked_bytes);
+	put_bytes(&json, "allocated_bytes", row->allocated_bytes);
+	put_bytes(&json, "reclaimable_bytes", row->reclaimable_bytes);
 	return json;
 }
 
@@ -64,9 +65,9 @@ static json_t *filesystem_json(const struct ul_view *view)
 {
 	json_t *json = json_object();
 
-	put_text(json, "mount", view->mount);
-	put_bytes(json, "total_bytes", view->total_bytes);
-	put_bytes(json, "available_bytes", view->available_bytes);
+	put_text(&json, "mount", view->mount);
+	put_bytes(&json, "total_bytes", view->total_bytes);
+	put_bytes(&json, "available_bytes", view->available_bytes);
 	return json;
 }
 
@@ -76,7 +77,7 @@ static json_t *notes_json(const struct ul_view *view)
 	size_t i;
 
 	for (i = 0; i < view->note_count; i++)
-		json_array_append_new(notes, json_string(view->notes[i]));
+		append(&notes, ul_json_string(view->notes[i]));
 	return notes;
 }
 
@@ -95,10 +96,10 @@ static json_t *duplicate_blob_json(const struct ul_view *view,
 	size_t i;
 
 	for (i = 0; i < blob->image_count; i++)
-		json_array_append_new(
-		    images, json_string(image_name(view, blob->images[i])));
-	put_text(json, "digest", view->record.objects[blob->object].key);
-	put(json, "images", images);
+		append(&images,
+		       ul_json_string(image_name(view, blob->images[i])));
+	put_text(&json, "digest", view->record.objects[blob->object].key);
+	ul_json_put(&json, "images", images);
 	return json;
 }
 
@@ -113,13 +114,12 @@ static json_t *duplicates_json(const struct ul_view *view,
 		json_t *json = json_object(), *blobs = json_array();
 
 		for (b = 0; b < duplicate->blob_count; b++)
-			json_array_append_new(
-			    blobs,
-			    duplicate_blob_json(view, &duplicate->blobs[b]));
-		put_text(json, "diff_id", duplicate->diff_id);
-		put_bytes(json, "extra_bytes", duplicate->extra_bytes);
-		put(json, "blobs", blobs);
-		json_array_append_new(list, json);
+			append(&blobs,
+			       duplicate_blob_json(view, &duplicate->blobs[b]));
+		put_text(&json, "diff_id", duplicate->diff_id);
+		put_bytes(&json, "extra_bytes", duplicate->extra_bytes);
+		ul_json_put(&json, "blobs", blobs);
+		append(&list, json);
 	}
 	return list;
 }
@@ -130,20 +130,19 @@ static json_t *store_json(const struct ul_view *view, const struct ul_df *df)
 	int which;
 
 	for (which = 0; which < UL_CLASS_COUNT; which++)
-		json_array_append_new(classes,
-				      class_json(which, &df->rows[which]));
-	put_text(json, "name", view->store_name);
-	put_text(json, "kind", view->store_kind);
-	put_text(json, "path", view->store_path);
-	put(json, "filesystem", filesystem_json(view));
-	put_bytes(json, "allocated_bytes", df->allocated_bytes);
-	put_int(json, "residual_bytes", df->residual_bytes);
-	put_int(json, "residual_as_of_unix_s", df->residual_as_of_unix_s);
-	put_bytes(json, "recorded_bytes", df->recorded_bytes);
-	put_bytes(json, "duplicate_layer_bytes", df->duplicate_layer_bytes);
-	put(json, "classes", classes);
-	put(json, "duplicate_layers", duplicates_json(view, df));
-	put(json, "notes", notes_json(view));
+		append(&classes, class_json(which, &df->rows[which]));
+	put_text(&json, "name", view->store_name);
+	put_text(&json, "kind", view->store_kind);
+	put_text(&json, "path", view->store_path);
+	ul_json_put(&json, "filesystem", filesystem_json(view));
+	put_bytes(&json, "allocated_bytes", df->allocated_bytes);
+	put_int(&json, "residual_bytes", df->residual_bytes);
+	put_int(&json, "residual_as_of_unix_s", df->residual_as_of_unix_s);
+	put_bytes(&json, "recorded_bytes", df->recorded_bytes);
+	put_bytes(&json, "duplicate_layer_bytes", df->duplicate_layer_bytes);
+	ul_json_put(&json, "classes", classes);
+	ul_json_put(&json, "duplicate_layers", duplicates_json(view, df));
+	ul_json_put(&json, "notes", notes_json(view));
 	return json;
 }
 
@@ -151,9 +150,9 @@ json_t *ul_json_df(const struct ul_view *view, const struct ul_df *df)
 {
 	json_t *json = document(), *stores = json_array();
 
-	json_array_append_new(stores, store_json(view, df));
-	put_int(json, "as_of_unix_s", view->as_of_unix_s);
-	put(json, "stores", stores);
+	append(&stores, store_json(view, df));
+	put_int(&json, "as_of_unix_s", view->as_of_unix_s);
+	ul_json_put(&json, "stores", stores);
 	return json;
 }
 
@@ -166,12 +165,13 @@ static json_t *platforms_json(const struct ul_image_row *row)
 		const struct ul_platform_row *platform = &row->platforms[i];
 		json_t *json = json_object();
 
-		put_text(json, "platform", platform->platform);
-		put_text(json, "manifest", platform->manifest);
-		put_bytes(json, "packed_bytes", platform->packed_bytes);
-		put_bytes(json, "unpacked_bytes", platform->unpacked_bytes);
-		put(json, "unpacked", json_boolean(platform->is_unpacked));
-		json_array_append_new(list, json);
+		put_text(&json, "platform", platform->platform);
+		put_text(&json, "manifest", platform->manifest);
+		put_bytes(&json, "packed_bytes", platform->packed_bytes);
+		put_bytes(&json, "unpacked_bytes", platform->unpacked_bytes);
+		ul_json_put(&json, "unpacked",
+			    json_boolean(platform->is_unpacked));
+		append(&list, json);
 	}
 	return list;
 }
@@ -184,12 +184,12 @@ static json_t *names_json(const struct ul_view *view,
 
 	for (i = 0; !image->is_nameless && i < image->name_count; i++) {
 		const char *name = view->record.objects[image->names[i]].key;
-		json_t *text = json_string(name);
+		json_t *text = ul_json_string(name);
 
 		/* A nameless entry beside named ones has no name to list. */
 		if (name[0] && strcmp(name, image->digest))
-			json_array_append_new(
-			    names, text ? text : json_string("(not UTF-8)"));
+			append(&names,
+			       text ? text : ul_json_string("(not UTF-8)"));
 		else
 			json_decref(text);
 	}
@@ -202,21 +202,21 @@ static json_t *image_json(const struct ul_view *view,
 	const struct ul_view_image *image = row->image;
 	json_t *json = json_object();
 
-	put_text(json, "store", view->store_name);
-	put_text_or_null(json, "namespace", image->ns);
-	put(json, "names", names_json(view, image));
-	put_text(json, "digest", image->digest);
-	put(json, "platforms", platforms_json(row));
-	put_bytes(json, "packed_bytes", row->packed_bytes);
-	put_bytes(json, "unpacked_bytes", row->unpacked_bytes);
-	put_bytes(json, "allocated_bytes", row->allocated_bytes);
-	put_bytes(json, "shared_bytes", row->shared_bytes);
-	put_bytes(json, "unique_bytes", row->unique_bytes);
-	put_int(json, "attestations", row->attestation_count);
-	put_int(json, "containers", image->containers);
-	put(json, "pinned", json_boolean(image->is_pinned));
-	put_int(json, "created_unix_s", image->created_unix_s);
-	put_int(json, "used_unix_s", image->used_unix_s);
+	put_text(&json, "store", view->store_name);
+	put_text_or_null(&json, "namespace", image->ns);
+	ul_json_put(&json, "names", names_json(view, image));
+	put_text(&json, "digest", image->digest);
+	ul_json_put(&json, "platforms", platforms_json(row));
+	put_bytes(&json, "packed_bytes", row->packed_bytes);
+	put_bytes(&json, "unpacked_bytes", row->unpacked_bytes);
+	put_bytes(&json, "allocated_bytes", row->allocated_bytes);
+	put_bytes(&json, "shared_bytes", row->shared_bytes);
+	put_bytes(&json, "unique_bytes", row->unique_bytes);
+	put_int(&json, "attestations", row->attestation_count);
+	put_int(&json, "containers", image->containers);
+	ul_json_put(&json, "pinned", json_boolean(image->is_pinned));
+	put_int(&json, "created_unix_s", image->created_unix_s);
+	put_int(&json, "used_unix_s", image->used_unix_s);
 	return json;
 }
 
@@ -227,11 +227,10 @@ json_t *ul_json_images(const struct ul_view *view, const struct ul_df *df,
 	size_t i;
 
 	for (i = 0; i < rows->len; i++)
-		json_array_append_new(images,
-				      image_json(view, &rows->rows[order[i]]));
-	put(json, "images", images);
-	put_bytes(json, "duplicate_layer_bytes", df->duplicate_layer_bytes);
-	put(json, "duplicate_layers", duplicates_json(view, df));
+		append(&images, image_json(view, &rows->rows[order[i]]));
+	ul_json_put(&json, "images", images);
+	put_bytes(&json, "duplicate_layer_bytes", df->duplicate_layer_bytes);
+	ul_json_put(&json, "duplicate_layers", duplicates_json(view, df));
 	return json;
 }
 
@@ -240,11 +239,11 @@ static json_t *identity_json(const struct ul_view *view,
 {
 	json_t *json = json_object();
 
-	put_text(json, "store", view->store_name);
-	put_text_or_null(json, "namespace", item->ns);
-	put_text(json, "kind", ul_kind_name(item->kind));
-	put_text_or_null(json, "snapshotter", item->snapshotter);
-	put_text(json, "key", item->key);
+	put_text(&json, "store", view->store_name);
+	put_text_or_null(&json, "namespace", item->ns);
+	put_text(&json, "kind", ul_kind_name(item->kind));
+	put_text_or_null(&json, "snapshotter", item->snapshotter);
+	put_text(&json, "key", item->key);
 	return json;
 }
 
@@ -257,13 +256,13 @@ static json_t *declined_json(const struct ul_plan *plan)
 		const struct ul_plan_item *item = &plan->declined.items[i];
 		json_t *json = json_object();
 
-		put_text(json, "kind", ul_kind_name(item->kind));
-		put_text(json, "key", item->key);
-		put_text(json, "reason", item->reason);
+		put_text(&json, "kind", ul_kind_name(item->kind));
+		put_text(&json, "key", item->key);
+		put_text(&json, "reason", item->reason);
 		if (item->not_before_unix_s)
-			put_int(json, "not_before_unix_s",
+			put_int(&json, "not_before_unix_s",
 				item->not_before_unix_s);
-		json_array_append_new(list, json);
+		append(&list, json);
 	}
 	return list;
 }
@@ -278,22 +277,22 @@ json_t *ul_json_plan(const struct ul_view *view, const struct ul_plan *plan)
 		const struct ul_plan_item *item = &plan->remove.items[i];
 		json_t *row = identity_json(view, item);
 
-		put_text(row, "reason", item->reason);
-		put_text(row, "digest", item->digest);
-		json_array_append_new(remove, row);
+		put_text(&row, "reason", item->reason);
+		put_text(&row, "digest", item->digest);
+		append(&remove, row);
 	}
 	for (i = 0; i < plan->collect.len; i++) {
 		const struct ul_plan_item *item = &plan->collect.items[i];
 		json_t *row = identity_json(view, item);
 
-		put_bytes(row, "allocated_bytes", item->allocated_bytes);
-		json_array_append_new(collect, row);
+		put_bytes(&row, "allocated_bytes", item->allocated_bytes);
+		append(&collect, row);
 	}
-	put_text(json, "plan", plan->fingerprint);
-	put(json, "remove", remove);
-	put(json, "collect", collect);
-	put_bytes(json, "freed_bytes", plan->freed_bytes);
-	put(json, "declined", declined_json(plan));
+	put_text(&json, "plan", plan->fingerprint);
+	ul_json_put(&json, "remove", remove);
+	ul_json_put(&json, "collect", collect);
+	put_bytes(&json, "freed_bytes", plan->freed_bytes);
+	ul_json_put(&json, "declined", declined_json(plan));
 	return json;
 }
 
@@ -301,26 +300,25 @@ json_t *ul_json_run(const struct ul_run *run)
 {
 	json_t *json = document();
 
-	put_int(json, "run", run->run);
-	put_text(json, "plan", run->plan.fingerprint);
-	put_bytes(json, "planned_bytes", run->planned_bytes);
-	put_bytes(json, "freed_bytes", run->freed_bytes);
-	put_bytes(json, "trashed_bytes", run->trashed_bytes);
-	put_int(json, "overhead_delta_bytes", run->overhead_delta_bytes);
-	put_bytes(json, "removed", run->removed);
-	put(json, "seconds", json_real(run->seconds));
-	put(json, "declined", declined_json(&run->plan));
+	put_int(&json, "run", run->run);
+	put_text(&json, "plan", run->plan.fingerprint);
+	put_bytes(&json, "planned_bytes", run->planned_bytes);
+	put_bytes(&json, "freed_bytes", run->freed_bytes);
+	put_bytes(&json, "trashed_bytes", run->trashed_bytes);
+	put_int(&json, "overhead_delta_bytes", run->overhead_delta_bytes);
+	put_bytes(&json, "removed", run->removed);
+	ul_json_put(&json, "seconds", json_real(run->seconds));
+	ul_json_put(&json, "declined", declined_json(&run->plan));
 	return json;
 }
 
 bool ul_json_print(json_t *json)
 {
-	bool ok =
-	    json && !json_object_get(json, "\x01") &&
-	    !json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	struct ul_err err = UL_ERR_INIT;
+	int rc = ul_cli_print_json(json, &err);
 
 	json_decref(json);
-	if (!ok)
-		fputs("ullage: cannot write the answer\n", stderr);
-	return ok && putchar('\n') != EOF;
+	if (rc)
+		ul_cli_fail(&err);
+	return rc == 0;
 }
