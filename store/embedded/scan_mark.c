@@ -64,8 +64,6 @@ void scan_gone(struct ul_scan *scan)
 static void object_reached(struct ul_object *object, bool is_reachable,
 			   int64_t now_unix_s)
 {
-	/* "Now" is never before the last scan: a clock that was set back for a
-	 * while must not make anything older than it is. */
 	if (is_reachable == object->is_reachable &&
 	    (!is_reachable || (object->is_known && !object->is_released)))
 		return;
@@ -166,6 +164,8 @@ int scan_mark(struct ul_scan *scan)
 
 	if (rc)
 		return rc;
+	/* "Now" is never before the last scan: a clock that was set back for a
+	 * while must not make anything older than it is. */
 	if (now_unix_s < view->record.scanned_unix_s)
 		now_unix_s = view->record.scanned_unix_s;
 	ul_mark_roots(&scan->mark, &view->graph, NULL);

@@ -390,6 +390,7 @@ static int lock_take(struct ul_embedded *store, struct ul_err *err)
 	if (rc)
 		return rc;
 	store->is_locked = true;
+	store->trash_folder[0] = '\0';
 	ul_reserve_release(store->state_path);
 	if (*store->problem && reopen_db(store, err))
 		return ul_err_set(err, UL_E_REFUSED,

@@ -262,18 +262,24 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 	return 0;
 }
 
+/* The folders that things are moved from and put back to. */
+static int folders_sync(struct ul_embedded *store, struct ul_err *err)
+{
+	const int fds[] = { store->blobs_fd, store->snapshots_fd,
+			    store->ingest_fd, store->oci_fd };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(fds); i++)
+		rc = ul_fd_sync(fds[i], "the store's folders", err);
+	return rc;
+}
+
 static int sweep_sync(struct sweep *sweep)
 {
 	int rc = ul_fd_sync(sweep->dir_fd, "trash", sweep->err);
 
-	if (!rc)
-		rc = ul_fd_sync(sweep->store->blobs_fd, "blobs", sweep->err);
-	if (!rc)
-		rc = ul_fd_sync(sweep->store->snapshots_fd, "snapshots",
-				sweep->err);
-	if (!rc)
-		rc = ul_fd_sync(sweep->store->oci_fd, "oci", sweep->err);
-	return rc;
+	return rc ? rc : folders_sync(sweep->store, sweep->err);
 }
 
 static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
@@ -516,18 +522,6 @@ static int back_dir(struct back *back, const char *dir,
 	return 0;
 }
 
-static int back_sync(struct back *back)
-{
-	int rc = ul_fd_sync(back->store->blobs_fd, "blobs", back->err);
-
-	if (!rc)
-		rc = ul_fd_sync(back->store->snapshots_fd, "snapshots",
-				back->err);
-	if (!rc)
-		rc = ul_fd_sync(back->store->ingest_fd, "ingest", back->err);
-	return rc;
-}
-
 int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 			size_t *ret_count, struct ul_err *err)
 {
@@ -557,7 +551,7 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 			rc = back_dir(&back, dirs.names[i], &record);
 	}
 	if (!rc)
-		rc = back_sync(&back);
+		rc = folders_sync(back.store, err);
 	if (!rc)
 		rc = ul_trash_tidy(back.store, view->as_of_unix_s, err);
 	if (rc)
@@ -646,7 +640,7 @@ static int undo_dir(struct back *back, const char *dir,
 	int rc = back_dir(back, dir, record);
 
 	if (!rc)
-		rc = back_sync(back);
+		rc = folders_sync(back->store, back->err);
 	if (!rc)
 		rc = undo_check(back, record);
 	if (!rc)
