@@ -10,8 +10,6 @@
 #include "gc/plan.h"
 #include "store/view.h"
 
-enum { DEFAULT_GRACE_S = 3600 };
-
 static const struct ul_option df_options[] = {
 	{ 'v', "verbose", NULL,
 	  "empty classes too, every image, layers kept twice" },
@@ -25,7 +23,8 @@ static int orphans_reclaimable(const struct ul_cli *cli, struct ul_view *view,
 {
 	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
 	struct ul_plan_request request = {
-		.grace_s = cli->grace_s >= 0 ? cli->grace_s : DEFAULT_GRACE_S,
+		.grace_s =
+		    cli->grace_s >= 0 ? cli->grace_s : UL_GRACE_DEFAULT_S,
 	};
 	ul_cleanup(ul_freep) bool *goes =
 	    ul_calloc(view->record.object_count, sizeof *goes);

@@ -14,9 +14,6 @@
 #include "gc/run.h"
 #include "store/embedded/store.h"
 
-/* An hour: longer than any pull leaves its blobs without a name. */
-enum { DEFAULT_GRACE_S = 3600 };
-
 enum { NAMES_SHOWN = 12 };
 
 struct collecting {
@@ -268,7 +265,7 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 		.request = {
 			.rule = collect->rule,
 			.grace_s = cli->grace_s >= 0 ? cli->grace_s :
-						       DEFAULT_GRACE_S,
+						       UL_GRACE_DEFAULT_S,
 			.now = cli->now,
 		},
 	};

@@ -48,6 +48,9 @@ struct ul_plan {
 };
 #define UL_PLAN_INIT ((struct ul_plan){ .freed_bytes = 0 })
 
+/* An hour: longer than any pull leaves its blobs without a name. */
+#define UL_GRACE_DEFAULT_S 3600
+
 struct ul_plan_request {
 	const struct ul_rule *rule; /* NULL: gc, remove no root */
 	int64_t grace_s;

@@ -135,6 +135,5 @@ struct ul_store {
 };
 
 void ul_store_close(struct ul_store *store); /* NULL is fine */
-void ul_store_closep(struct ul_store **store);
 
 #endif

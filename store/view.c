@@ -118,9 +118,3 @@ void ul_store_close(struct ul_store *store)
 	if (store)
 		store->ops->close(store);
 }
-
-void ul_store_closep(struct ul_store **store)
-{
-	ul_store_close(*store);
-	*store = NULL;
-}

@@ -172,6 +172,39 @@ static void test_classes__a_shared_inode_is_in_the_first_class(void **state)
 	ul_view_release(view);
 }
 
+static void test_classes__orphans_give_back_what_is_theirs_alone(void **state)
+{
+	struct view_maker maker;
+	struct ul_view *view;
+	struct ul_err err = UL_ERR_INIT;
+	bool goes[64] = { false };
+	struct ul_df df;
+	uint32_t at;
+	size_t a, b, c;
+
+	(void)state;
+	view_begin(&maker);
+	a = snapshot(&maker, "collectable", 2, &at);
+	b = view_file(&maker, view_object(&maker, UL_KIND_FILE, "goes"), 4);
+	c = view_file(&maker, view_object(&maker, UL_KIND_FILE, "stays"), 8);
+	/* Collectable and orphaned; an orphan that goes and one that stays. */
+	view_link(&maker, a, 1, 2, 100);
+	view_link(&maker, b, 1, 2, 100);
+	view_link(&maker, b, 2, 2, 1000);
+	view_link(&maker, c, 2, 2, 1000);
+	maker.view.files[b].is_orphan = true;
+	maker.view.files[c].is_orphan = true;
+	view = view_made(&maker);
+	for (at = 0; at < 2; at++)
+		goes[view->files[at].object] = true;
+	df = df_of(view);
+	assert_int_equal(ul_df_take_orphans(view, goes, &df, &err), 0);
+	row_expect(&df, UL_CLASS_COLLECTABLE, 1, 102, 102);
+	row_expect(&df, UL_CLASS_ORPHANED, 2, 1012, 4);
+	ul_df_release(&df);
+	ul_view_release(view);
+}
+
 static void test_classes__packed_and_unpacked_are_what_they_are(void **state)
 {
 	struct ul_view_image *image;
@@ -274,6 +307,7 @@ int main(void)
 		CLASSES(each_thing_is_in_the_first_that_reaches_it),
 		CLASSES(are_called_as_in_json),
 		CLASSES(a_shared_inode_is_in_the_first_class),
+		CLASSES(orphans_give_back_what_is_theirs_alone),
 		CLASSES(packed_and_unpacked_are_what_they_are),
 		CLASSES(unused_images_give_back_what_they_hold_together),
 		CLASSES(without_memory_there_is_no_report),
