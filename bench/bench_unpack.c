@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "store/embedded/layer.h"
+#include "store/transfer/layer.h"
 #include "tests/lib/tar_fixture.h"
 
 enum { RUNS = 5, TAR_BYTES = 200 << 20, FILES_IN_DIRECTORY = 24 };

@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/resolve.h"
-#include "store/embedded/export.h"
 #include "store/embedded/store.h"
+#include "store/transfer/export.h"
 #include "store/view.h"
 
 static const struct ul_option options[] = {

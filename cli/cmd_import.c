@@ -9,9 +9,9 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/unpacking.h"
-#include "store/embedded/import.h"
 #include "store/embedded/store.h"
 #include "store/oci/reference.h"
+#include "store/transfer/import.h"
 #include "store/view.h"
 
 enum { OPT_NAME = 256, OPT_REPLACE, OPT_UNPACK, OPT_VERIFY };

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "store/embedded/unpack.h"
+#include "store/transfer/unpack.h"
 
 struct ul_cli;
 

@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "fuzz.h"
-#include "store/embedded/docker_archive.h"
 #include "store/limits.h"
+#include "store/transfer/docker_archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -5,7 +5,7 @@
 #ifndef UL_TESTS_LIB_IMPORT_FIXTURE_H
 #define UL_TESTS_LIB_IMPORT_FIXTURE_H
 
-#include "store/embedded/import.h"
+#include "store/transfer/import.h"
 #include "tests/lib/image_fixture.h"
 #include "tests/lib/store_fixture.h"
 

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "store/embedded/layer.h"
+#include "store/transfer/layer.h"
 #include "tests/lib/tar_fixture.h"
 
 enum { LAYER_LOWERS_MAX = 8 };

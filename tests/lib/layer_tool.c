@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/fs.h"
-#include "store/embedded/layer.h"
+#include "store/transfer/layer.h"
 
 static int dir_open(const char *path)
 {

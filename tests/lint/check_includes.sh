@@ -17,10 +17,11 @@ cd "$1"
 		may["store/oci"] = " base store/oci "
 		may["store"] = " base store/db store/graph store/oci store "
 		may["store/embedded"] = may["store"] "store/embedded "
+		may["store/transfer"] = may["store/embedded"] "store/transfer "
 		# Behind the interface: any kind of store.
 		may["accounting"] = may["store"] "accounting "
 		may["gc"] = may["store"] "gc "
-		may["cli"] = may["store/embedded"] "accounting gc cli "
+		may["cli"] = may["store/transfer"] "accounting gc cli "
 	}
 	function folder(path) {
 		sub(/\/[^\/]*$/, "", path)
@@ -41,13 +42,13 @@ cd "$1"
 		if (header ~ /^sqlite3/)
 			where = "^store/db/(.*\\.c|[a-z_]*_internal\\.h)$"
 		else if (header ~ /^jansson/)
-			where = "^(store/oci/|store/embedded/[a-z_]*\\.c$|" \
+			where = "^(store/oci/|store/(embedded|transfer)/[a-z_]*\\.c$|" \
 				"store/labels\\.c$|" \
 				"accounting/[a-z_]*_json\\.c$|cli/)"
 		else if (header ~ /^(archive|archive_entry|zstd.*|zdict)\.h$/)
-			where = "^store/embedded/[a-z_]*\\.c$"
+			where = "^store/transfer/[a-z_]*\\.c$"
 		else if (header ~ /^(isa-l|igzip)/)
-			where = "^store/embedded/[a-z_]*\\.c$"
+			where = "^store/transfer/[a-z_]*\\.c$"
 		else if (header ~ /^openssl\//)
 			where = "^base/digest\\.c$"
 		else if (header ~ /^xxhash/)

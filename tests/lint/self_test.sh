@@ -80,6 +80,8 @@ fault includes 'gc/ may not include accounting/' gc/a.h \
 	'#include "accounting/report.h"'
 fault includes 'gc/ may not include store/embedded' gc/a.c \
 	'#include "store/embedded/store.h"'
+fault includes 'store/embedded/ may not include store/transfer' \
+	store/embedded/a.c '#include "store/transfer/layer.h"'
 fault includes 'store/embedded/ may not include cli/' store/embedded/a.c \
 	'#include "cli/cli.h"'
 fault includes 'includes go from the root' base/a.c '#include "err.h"'
@@ -93,6 +95,8 @@ fault includes '<jansson.h> has no place here' accounting/report.c \
 	'#include <jansson.h>'
 fault includes '<jansson.h> has no place here' store/embedded/a.h \
 	'#include <jansson.h>'
+fault includes '<archive.h> has no place here' store/embedded/a.c \
+	'#include <archive.h>'
 fault includes '<archive.h> has no place here' cli/a.c '#include <archive.h>'
 fault includes '<zstd.h> has no place here' store/oci/a.c '# include <zstd.h>'
 fault includes '<isa-l/igzip_lib.h> has no place here' base/a.c \

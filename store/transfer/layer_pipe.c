@@ -1,0 +1,182 @@
+#include "store/transfer/layer_pipe.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/transfer/inflate.h"
+
+/* Small enough to stay in the processor's cache between the two threads. */
+enum { BLOCK_COUNT = 8, BLOCK_BYTES = 256 << 10 };
+
+struct ul_layer_pipe {
+	/* The thread's own. */
+	struct ul_inflate *source; /* borrowed */
+	struct ul_hash hash;
+	uint64_t stream_bytes;
+	/* The reader's own. */
+	pthread_t thread;
+	bool has_block; /* block `taken` is in the reader's hands */
+	/* Shared, under lock. Block n lies in blocks[n % BLOCK_COUNT]. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t made, taken;
+	bool is_over;      /* the thread makes no more blocks */
+	bool is_stopped;   /* the reader wants no more */
+	struct ul_err err; /* why it is over; code 0: the stream's end */
+	size_t lens[BLOCK_COUNT];
+	unsigned char blocks[BLOCK_COUNT][BLOCK_BYTES];
+};
+
+/* Wait for a free block. False: the reader wants no more. */
+static bool pipe_wait_free(struct ul_layer_pipe *pipe)
+{
+	bool is_stopped;
+
+	pthread_mutex_lock(&pipe->lock);
+	while (pipe->made - pipe->taken == BLOCK_COUNT && !pipe->is_stopped)
+		pthread_cond_wait(&pipe->changed, &pipe->lock);
+	is_stopped = pipe->is_stopped;
+	pthread_mutex_unlock(&pipe->lock);
+	return !is_stopped;
+}
+
+/* Give the filled block to the reader, or say that there are no more. */
+static void pipe_publish(struct ul_layer_pipe *pipe, size_t len,
+			 const struct ul_err *err)
+{
+	pthread_mutex_lock(&pipe->lock);
+	if (len > 0) {
+		pipe->lens[pipe->made % BLOCK_COUNT] = len;
+		pipe->made++;
+	}
+	if (len < BLOCK_BYTES) {
+		pipe->is_over = true;
+		pipe->err = *err;
+	}
+	pthread_cond_signal(&pipe->changed);
+	pthread_mutex_unlock(&pipe->lock);
+}
+
+static void *pipe_thread(void *arg)
+{
+	struct ul_layer_pipe *pipe = arg;
+	struct ul_err err = UL_ERR_INIT;
+	size_t len = BLOCK_BYTES;
+	unsigned char *block;
+
+	while (len == BLOCK_BYTES && pipe_wait_free(pipe)) {
+		block = pipe->blocks[pipe->made % BLOCK_COUNT];
+		if (ul_inflate_read(pipe->source, block, BLOCK_BYTES, &len,
+				    &err))
+			len = 0;
+		ul_hash_update(&pipe->hash, block, len);
+		pipe->stream_bytes += len;
+		pipe_publish(pipe, len, &err);
+	}
+	return NULL;
+}
+
+/* Signals are for the program's own threads, never for this one. */
+static int pipe_thread_start(struct ul_layer_pipe *pipe)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&pipe->thread, NULL, pipe_thread, pipe);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+static void pipe_free(struct ul_layer_pipe *pipe)
+{
+	pthread_cond_destroy(&pipe->changed);
+	pthread_mutex_destroy(&pipe->lock);
+	free(pipe);
+}
+
+int ul_layer_pipe_open(struct ul_inflate *source, uint8_t alg,
+		       struct ul_layer_pipe **ret, struct ul_err *err)
+{
+	struct ul_layer_pipe *pipe = ul_malloc(sizeof *pipe);
+
+	if (!pipe)
+		return ul_err_nomem(err);
+	memset(pipe, 0, offsetof(struct ul_layer_pipe, blocks));
+	pipe->source = source;
+	ul_hash_init(&pipe->hash, alg);
+	pthread_mutex_init(&pipe->lock, NULL);
+	pthread_cond_init(&pipe->changed, NULL);
+	errno = pipe_thread_start(pipe);
+	if (errno) {
+		pipe_free(pipe);
+		return ul_err_sys(err, "start a thread");
+	}
+	*ret = pipe;
+	return 0;
+}
+
+void ul_layer_pipe_close(struct ul_layer_pipe *pipe)
+{
+	if (!pipe)
+		return;
+	pthread_mutex_lock(&pipe->lock);
+	pipe->is_stopped = true;
+	pthread_cond_signal(&pipe->changed);
+	pthread_mutex_unlock(&pipe->lock);
+	pthread_join(pipe->thread, NULL);
+	pipe_free(pipe);
+}
+
+void ul_layer_pipe_closep(struct ul_layer_pipe **pipe)
+{
+	ul_layer_pipe_close(*pipe);
+	*pipe = NULL;
+}
+
+int ul_layer_pipe_next(struct ul_layer_pipe *pipe, const void **ret_data,
+		       size_t *ret_len, struct ul_err *err)
+{
+	size_t block;
+	int code = 0;
+
+	pthread_mutex_lock(&pipe->lock);
+	if (pipe->has_block) {
+		pipe->taken++;
+		pipe->has_block = false;
+		pthread_cond_signal(&pipe->changed);
+	}
+	while (pipe->made == pipe->taken && !pipe->is_over)
+		pthread_cond_wait(&pipe->changed, &pipe->lock);
+	block = pipe->taken % BLOCK_COUNT;
+	if (pipe->made > pipe->taken) {
+		pipe->has_block = true;
+		*ret_data = pipe->blocks[block];
+		*ret_len = pipe->lens[block];
+	} else if (pipe->err.code) {
+		*err = pipe->err;
+		code = pipe->err.code;
+	} else {
+		*ret_len = 0;
+	}
+	pthread_mutex_unlock(&pipe->lock);
+	return code;
+}
+
+void ul_layer_pipe_digest(const struct ul_layer_pipe *pipe,
+			  struct ul_digest *ret_digest, uint64_t *ret_bytes)
+{
+	struct ul_hash hash = pipe->hash;
+
+	assert(pipe->is_over && !pipe->err.code);
+	ul_hash_final(&hash, ret_digest);
+	*ret_bytes = pipe->stream_bytes;
+}
