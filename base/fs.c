@@ -204,10 +204,8 @@ int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err)
 	const char *next = data;
 
 	while (len) {
-		ssize_t put = write(fd, next, len);
+		ssize_t put = ul_retry(write(fd, next, len));
 
-		if (put < 0 && errno == EINTR)
-			continue;
 		if (put < 0)
 			return ul_err_sys(err, "write");
 		next += put;
@@ -218,14 +216,14 @@ int ul_fd_write_all(int fd, const void *data, size_t len, struct ul_err *err)
 
 int ul_fd_sync(int fd, const char *what, struct ul_err *err)
 {
-	return fsync(fd) ? ul_err_sys(err, "sync %s", what) : 0;
+	return ul_retry(fsync(fd)) ? ul_err_sys(err, "sync %s", what) : 0;
 }
 
 static int file_write_synced(int dirfd, const char *name, const void *data,
 			     size_t len, mode_t mode, struct ul_err *err)
 {
-	ul_cleanup(ul_closep) int fd =
-	    openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	ul_cleanup(ul_closep) int fd = ul_retry(
+	    openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
 
 	if (fd < 0)
 		return ul_err_sys(err, "create %s", name);

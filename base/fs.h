@@ -8,6 +8,7 @@
 #ifndef UL_BASE_FS_H
 #define UL_BASE_FS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,20 @@
 
 struct ul_buf;
 struct ul_err;
+
+/*
+ * A call that gives -1 for a failure, made again for as long as a signal
+ * interrupts it: open(2), write(2), ftruncate(2), fallocate(2) and fsync(2)
+ * may be on file systems that wait for somebody else (NFS, FUSE).
+ */
+#define ul_retry(call)                                                         \
+	({                                                                     \
+		__typeof__(call) done_;                                        \
+		do                                                             \
+			done_ = (call);                                        \
+		while (done_ < 0 && errno == EINTR);                           \
+		done_;                                                         \
+	})
 
 /* ul_cleanup(ul_closep): close a descriptor variable unless it is -1. */
 void ul_closep(int *fd);

@@ -38,10 +38,10 @@ void ul_reserve_keep(const char *state_path)
 	    !access(path, F_OK) ||
 	    available_bytes(state_path) / 16 < RESERVE_BYTES)
 		return;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		  0600);
+	fd = ul_retry(open(
+	    path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	/* What a file system cannot set aside is no reserve. */
-	if (fd >= 0 && fallocate(fd, 0, 0, RESERVE_BYTES))
+	if (fd >= 0 && ul_retry(fallocate(fd, 0, 0, RESERVE_BYTES)))
 		unlink(path);
 }
 

@@ -411,8 +411,8 @@ static int export_beside(struct ul_embedded *store,
 			 struct ul_export_result *ret, struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd =
-	    openat(beside->dir_fd, beside->temp,
-		   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	    ul_retry(openat(beside->dir_fd, beside->temp,
+			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
 	int rc;
 
 	if (fd < 0)

@@ -27,8 +27,10 @@ static void folder_remove(const struct ul_ingest *ingest)
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
-	while (dir && (entry = readdir(dir)))
-		unlinkat(ingest->fd, entry->d_name, 0);
+	while (dir && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(ingest->fd, entry->d_name, 0);
+	}
 	if (dir)
 		closedir(dir);
 	else if (fd >= 0)
@@ -313,8 +315,9 @@ static int temp_make(struct adding *adding, struct ul_err *err)
 	memcpy(adding->temp, "new-", 4);
 	ul_random_hex(adding->temp + 4);
 	/* Blobs are never changed: as Docker and containerd have them. */
-	adding->fd = openat(adding->ingest->fd, adding->temp,
-			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	adding->fd =
+	    ul_retry(openat(adding->ingest->fd, adding->temp,
+			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
 	return adding->fd < 0 ? ul_err_sys(err, "create a file in %s/ingest",
 					   adding->ingest->store->path)
 			      : 0;

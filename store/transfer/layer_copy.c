@@ -29,7 +29,7 @@ static int range_copy_by_hand(int from, int to, off_t at, off_t end,
 			return ul_err_sys(err, "copy up: read");
 		if (len == 0)
 			return 0;
-		done = pwrite(to, buf, (size_t)len, at);
+		done = ul_retry(pwrite(to, buf, (size_t)len, at));
 		if (done < 0)
 			return ul_err_sys(err, "copy up: write");
 		at += done;
@@ -44,8 +44,8 @@ static int range_copy(int from, int to, off_t at, off_t end, struct ul_err *err)
 	ssize_t len;
 
 	while (at < end) {
-		len = copy_file_range(from, &at, to, &to_at, (size_t)(end - at),
-				      0);
+		len = ul_retry(copy_file_range(from, &at, to, &to_at,
+					       (size_t)(end - at), 0));
 		if (len == 0)
 			return 0;
 		/* EXDEV, EINVAL, EOPNOTSUPP: these file systems cannot. */
@@ -60,7 +60,7 @@ static int data_copy(int from, int to, off_t size, struct ul_err *err)
 	off_t data = 0, hole;
 	int rc;
 
-	if (ftruncate(to, size))
+	if (ul_retry(ftruncate(to, size)))
 		return ul_err_sys(err, "copy up: set length");
 	while (data < size) {
 		data = lseek(from, data, SEEK_DATA);
@@ -89,7 +89,8 @@ static int file_copy(struct ul_layer_work *work, const char *path,
 	    ul_layer_open_beneath(work->tree.fds[found->layer], path, O_RDONLY);
 	if (from < 0)
 		return ul_err_sys(err, "copy up: open %s", path);
-	to = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	to = ul_retry(
+	    openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
 	if (to < 0)
 		return ul_err_sys(err, "copy up: make %s", path);
 	rc = data_copy(from, to, found->st.st_size, err);

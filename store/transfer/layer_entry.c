@@ -121,9 +121,7 @@ static int data_block_write(int fd, const void *data, size_t len, off_t at,
 	ssize_t done;
 
 	while (len > 0) {
-		done = pwrite(fd, bytes, len, at);
-		if (done < 0 && errno == EINTR)
-			continue;
+		done = ul_retry(pwrite(fd, bytes, len, at));
 		if (done < 0)
 			return ul_err_sys(err, "write");
 		bytes += done;
@@ -157,7 +155,7 @@ static int data_write(struct ul_layer_work *work, int fd, int64_t size,
 		end = at + (int64_t)len;
 	}
 	/* Sparse files may end in a hole. */
-	if (end < size && ftruncate(fd, size))
+	if (end < size && ul_retry(ftruncate(fd, size)))
 		return ul_err_sys(err, "set length");
 	return 0;
 }
@@ -187,14 +185,14 @@ static int file_open(const struct item *item, mode_t mode, int *ret_fd,
 		     struct ul_err *err)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(item->dir_fd, item->name, flags, mode);
+	int fd = ul_retry(openat(item->dir_fd, item->name, flags, mode));
 	int rc;
 
 	if (fd < 0 && errno == EEXIST) {
 		rc = ul_layer_make_room(item->dir_fd, item->name, err);
 		if (rc)
 			return rc;
-		fd = openat(item->dir_fd, item->name, flags, mode);
+		fd = ul_retry(openat(item->dir_fd, item->name, flags, mode));
 	}
 	if (fd < 0)
 		return ul_err_sys(err, "make file");

@@ -34,6 +34,10 @@ put() { printf '%s\n' "$2" >"$tree/$1"; }
 
 run() {
 	case $1 in
+	steps)
+		(cd "$tree" && gcc -c -I. -o a.o gc/a.c) || return
+		bash "$lint/check_steps.sh" "$tree" "write fsync" "$tree/a.o" 2>&1
+		;;
 	headers) bash "$lint/check_headers.sh" "$tree" "$tree" gcc 2>&1 ;;
 	*) bash "$lint/check_$1.sh" "$tree" 2>&1 ;;
 	esac
@@ -134,6 +138,18 @@ fault format 'code should be clang-formatted' gc/a.c 'int  a ;'
 fault headers 'gc/a.h: does not compile alone' gc/a.h 'int a(size_t b);'
 fault headers 'gc/a.h: does not compile alone' gc/a.h '#include "gc/gone.h"'
 fault headers 'gc/a.h: does not compile alone' gc/a.h 'struct a { int b[0]; };'
+
+declared='int unlink(const char *); long write(int, const void *, unsigned long);'
+fault steps 'unlink() changes files and is no step' gc/a.c \
+	"$declared int a(void) { return unlink(\"b\"); }"
+fault steps 'gc/a.c:2: changes files past the C library' gc/a.c \
+	'#include <stdio.h>
+void a(void) { fclose(fopen("b", "we")); }'
+fault steps 'gc/a.c:1: changes files past the C library' gc/a.c \
+	'int SYS_renameat2;'
+passes steps gc/a.c "$declared
+void *fopen(const char *, const char *);
+long a(void) { return fopen(\"b\", \"re\") ? write(1, \"b\", 1) : 0; }"
 
 echo "$count cases"
 exit $failed
