@@ -21,11 +21,7 @@ struct collecting {
 	const struct ul_collect *collect;
 	struct ul_plan saved; /* of --plan */
 	struct ul_plan_request request;
-	char confirmed[33]; /* fingerprint of the plan that was agreed to */
 };
-
-/* The special result of confirm(): the person said no, or could not. */
-enum { CONFIRM_NO = 1, CONFIRM_NO_TERMINAL = 2 };
 
 static void print_removed(const struct ul_plan *plan)
 {
@@ -117,30 +113,48 @@ static void print_plan(const struct ul_plan *plan)
 	ul_cli_print(".\n");
 }
 
-static int collect_confirm(void *arg, const struct ul_plan *plan)
+/*
+ * Plan and ask without the lock: whoever thinks for long holds up nobody. What
+ * was agreed to is then carried out as a saved plan is. Where there is nothing
+ * to agree to the plan is empty, so that nothing else is done instead.
+ */
+static int agree(struct collecting *collecting, struct ul_view *view,
+		 struct ul_plan *plan)
 {
-	struct collecting *collecting = arg;
+	struct ul_err err = UL_ERR_INIT;
 	char text[UL_HUMAN_MAX];
-	int answer;
+	int answer, rc = ul_report_scan_for_plan(collecting->cli, view);
 
-	if (collecting->collect->yes || !collecting->collect->rule ||
-	    (!plan->remove.len && !plan->collect.len) ||
-	    !strcmp(collecting->confirmed, plan->fingerprint))
-		return 0;
+	if (rc || view->refusal || view->waiting)
+		return rc;
+	if (ul_plan_build(view, &collecting->request, plan, &err))
+		return ul_cli_fail(&err);
+	if (!plan->remove.len && !plan->collect.len)
+		return UL_EXIT_DONE;
 	if (!collecting->cli->json)
 		print_plan(plan);
-	fflush(stdout);
 	answer = ul_cli_ask(plan->now_bytes == plan->freed_bytes
 				? "Remove %zu name%s and give back %s?"
 				: "Remove %zu name%s and move %s to the trash?",
 			    plan->remove.len, plan->remove.len == 1 ? "" : "s",
 			    ul_human_bytes(plan->freed_bytes, text));
-	if (answer > 0) {
-		memcpy(collecting->confirmed, plan->fingerprint,
-		       sizeof collecting->confirmed);
-		return 0;
-	}
-	return answer < 0 ? CONFIRM_NO_TERMINAL : CONFIRM_NO;
+	if (answer > 0)
+		return UL_EXIT_DONE;
+	return answer < 0 ? UL_EXIT_USAGE : UL_EXIT_FAILED;
+}
+
+/* The lock opens a database that a full disk has kept from us, or says why
+ * nothing can be changed: before a question, not after it. */
+static int writable_check(struct ul_embedded *store)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	if (store->is_writable)
+		return UL_EXIT_DONE;
+	if (ul_embedded_lock(store, &err))
+		return ul_cli_fail(&err);
+	ul_embedded_unlock(store);
+	return UL_EXIT_DONE;
 }
 
 /* "Run 4: removed 2 names, gave back 1.5 MB (...), moved 3 kB to the trash." */
@@ -219,9 +233,23 @@ static int collect_status(const struct collecting *collecting,
 	return run->is_left ? UL_EXIT_LEFT : UL_EXIT_DONE;
 }
 
-static int collect_run(struct collecting *collecting)
+/* What was agreed to no longer fits: nobody else's change is undone by it. */
+static int collect_fail(const struct collecting *collecting, bool was_asked,
+			const struct ul_err *err)
 {
-	struct ul_embedded *store = ul_cli_store(collecting->cli);
+	struct ul_err again = UL_ERR_INIT;
+
+	if (err->code != UL_E_CONFLICT || !was_asked)
+		return ul_cli_fail(err);
+	ul_err_set(&again, UL_E_CONFLICT,
+		   "%.800s; nothing was done, run `ullage %s` again", err->msg,
+		   collecting->collect->command);
+	return ul_cli_fail(&again);
+}
+
+static int collect_act(struct collecting *collecting, struct ul_embedded *store,
+		       bool was_asked)
+{
 	ul_cleanup(ul_run_release) struct ul_run run = UL_RUN_INIT;
 	struct ul_err err = UL_ERR_INIT;
 	struct ul_progress progress;
@@ -229,24 +257,16 @@ static int collect_run(struct collecting *collecting)
 		.command = collecting->collect->command,
 		.plan = collecting->request,
 		.now_unix_s = ul_clock_unix_s(),
-		.confirm = collect_confirm,
-		.arg = collecting,
 		.progress = ul_progress_walk,
 		.progress_arg = &progress,
 	};
 	int rc;
 
-	if (!store)
-		return UL_EXIT_FAILED;
 	ul_progress_start(&progress, collecting->cli, "measuring", 0);
 	rc = ul_run_execute(&store->base, &request, &run, &err);
 	ul_progress_end(&progress);
-	if (rc == CONFIRM_NO)
-		return UL_EXIT_FAILED;
-	if (rc == CONFIRM_NO_TERMINAL)
-		return UL_EXIT_USAGE;
 	if (rc)
-		return ul_cli_fail(&err);
+		return collect_fail(collecting, was_asked, &err);
 	if (collecting->cli->json) {
 		if (!ul_json_print(ul_json_run(&run)))
 			return UL_EXIT_FAILED;
@@ -254,6 +274,27 @@ static int collect_run(struct collecting *collecting)
 		print_run(&run);
 	}
 	return collect_status(collecting, &run);
+}
+
+static int collect_run(struct collecting *collecting)
+{
+	struct ul_embedded *store = ul_cli_store(collecting->cli);
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
+	const struct ul_collect *collect = collecting->collect;
+	int status;
+
+	if (!store)
+		return UL_EXIT_FAILED;
+	if (collect->yes || !collect->rule)
+		return collect_act(collecting, store, false);
+	status = writable_check(store);
+	if (!status)
+		status = agree(collecting, &view, &plan);
+	if (status)
+		return status;
+	collecting->request.saved = &plan;
+	return collect_act(collecting, store, true);
 }
 
 int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)

@@ -56,6 +56,25 @@ static int root_check(const struct ul_view *view,
 	return 0;
 }
 
+/* Roots that the rules spoke of and left are still left. */
+static int roots_declined(const struct ul_view *view,
+			  const struct ul_plan *saved, struct ul_plan *plan,
+			  struct ul_err *err)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < saved->declined.len; i++) {
+		struct ul_plan_item item = saved->declined.items[i];
+
+		item.object = ul_record_find(&view->record, item.kind, item.ns,
+					     item.snapshotter, item.key);
+		if (item.kind == UL_KIND_IMAGE && item.object != UL_OBJECT_NONE)
+			rc = ul_plan_add(plan, &plan->declined, &item, err);
+	}
+	return rc;
+}
+
 int ul_saved_roots(const struct ul_view *view, const struct ul_plan *saved,
 		   struct ul_plan *plan, struct ul_bits *without,
 		   struct ul_err *err)
@@ -74,7 +93,7 @@ int ul_saved_roots(const struct ul_view *view, const struct ul_plan *saved,
 		ul_bits_set(without, item.object);
 		rc = ul_plan_add(plan, &plan->remove, &item, err);
 	}
-	return rc;
+	return rc ? rc : roots_declined(view, saved, plan, err);
 }
 
 static uint32_t item_find(const struct ul_view *view,

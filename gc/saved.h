@@ -15,8 +15,9 @@ struct ul_view;
 
 /*
  * Remove the roots that the saved plan names: into plan->remove, and as bits
- * into without. UL_E_CONFLICT where a name is gone, stands for another digest
- * now, is pinned or in use; UL_E_NOMEM.
+ * into without; those that it declined are declined again. UL_E_CONFLICT where
+ * a name is gone, stands for another digest now, is pinned or in use;
+ * UL_E_NOMEM.
  */
 int ul_saved_roots(const struct ul_view *view, const struct ul_plan *saved,
 		   struct ul_plan *plan, struct ul_bits *without,
