@@ -114,7 +114,7 @@ json_t *ul_loss_json(const struct ul_loss *loss)
 }
 
 /* What a manifest refers to shows once the manifest itself is back. */
-int ul_change_restore(struct ul_cli *cli, bool for_change,
+int ul_change_restore(struct ul_cli *cli, bool for_change, const char *hold,
 		      struct ul_view *ret_view, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
@@ -125,7 +125,7 @@ int ul_change_restore(struct ul_cli *cli, bool for_change,
 	do {
 		count = 0;
 		ul_view_release(&view);
-		rc = ul_cli_scan(cli, for_change, &view, err);
+		rc = ul_cli_scan_holding(cli, for_change, hold, &view, err);
 		if (!rc)
 			rc = store->ops->restore(store, &view, &count, err);
 		total += count;

@@ -33,11 +33,11 @@ json_t *ul_loss_json(const struct ul_loss *loss);
 /*
  * Under the lock: scan and put back from the trash what is reachable again,
  * until nothing is left that is. What was put back is said. for_change: as for
- * ul_cli_scan().
+ * ul_cli_scan(); hold: a blob's digest that counts as reachable too, or NULL.
  * Owner:   *ret_view is overwritten, released by ul_view_release().
  * Returns: as ul_store_ops.scan and restore.
  */
-int ul_change_restore(struct ul_cli *cli, bool for_change,
+int ul_change_restore(struct ul_cli *cli, bool for_change, const char *hold,
 		      struct ul_view *ret_view, struct ul_err *err);
 
 /* Add "KEY=VALUE" (or "KEY") to a JSON object of labels. UL_E_INVALID (no

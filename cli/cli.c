@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/holder.h"
 #include "base/mem.h"
 #include "cli/main.h"
 #include "cli/text.h"
@@ -72,8 +73,14 @@ void ul_cli_release(struct ul_cli *cli)
 
 static void say_waiting(void *arg)
 {
-	ul_cli_say(arg, "waiting for another ullage that is changing the "
-			"store");
+	const struct ul_cli *cli = arg;
+	char holder[UL_HOLDER_MAX];
+
+	ul_cli_say(cli,
+		   "waiting for %s, which is changing the store; for %d "
+		   "seconds at most",
+		   ul_holder_text(cli->store->root_fd, holder),
+		   cli->store->lock_wait_ms / 1000);
 }
 
 static int store_open(struct ul_cli *cli, struct ul_err *err)
@@ -125,13 +132,14 @@ struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 	return store;
 }
 
-int ul_cli_scan(struct ul_cli *cli, bool for_change, struct ul_view *ret_view,
-		struct ul_err *err)
+int ul_cli_scan_holding(struct ul_cli *cli, bool for_change, const char *hold,
+			struct ul_view *ret_view, struct ul_err *err)
 {
 	struct ul_progress progress;
 	struct ul_scan_options options = {
 		.as_of_unix_s = ul_cli_now(cli),
 		.for_change = for_change,
+		.hold = hold,
 		.is_as_of = cli->as_of_unix_s != 0,
 		.progress = ul_progress_walk,
 		.arg = &progress,
@@ -143,6 +151,12 @@ int ul_cli_scan(struct ul_cli *cli, bool for_change, struct ul_view *ret_view,
 					err);
 	ul_progress_end(&progress);
 	return rc;
+}
+
+int ul_cli_scan(struct ul_cli *cli, bool for_change, struct ul_view *ret_view,
+		struct ul_err *err)
+{
+	return ul_cli_scan_holding(cli, for_change, NULL, ret_view, err);
 }
 
 int64_t ul_cli_now(const struct ul_cli *cli)
@@ -205,6 +219,7 @@ int ul_cli_ask(const char *fmt, ...)
 	char question[LINE_MAX_BYTES / 2], answer[16];
 	va_list ap;
 
+	fflush(stdout);
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
 		error_print("no terminal to ask on; -y answers yes");
 		return -1;
@@ -213,7 +228,6 @@ int ul_cli_ask(const char *fmt, ...)
 	vsnprintf(question, sizeof question, fmt, ap);
 	va_end(ap);
 	ul_text_clean(question);
-	fflush(stdout);
 	fprintf(stderr, "%s [y/N] ", question);
 	if (!fgets(answer, sizeof answer, stdin)) {
 		fputc('\n', stderr);

@@ -118,6 +118,10 @@ struct ul_embedded *ul_cli_change(struct ul_cli *cli);
 int ul_cli_scan(struct ul_cli *cli, bool for_change, struct ul_view *ret_view,
 		struct ul_err *err);
 
+/* The same, with a blob's digest as one more root; NULL: none. */
+int ul_cli_scan_holding(struct ul_cli *cli, bool for_change, const char *hold,
+			struct ul_view *ret_view, struct ul_err *err);
+
 /* The time that commands which change nothing go by. */
 int64_t ul_cli_now(const struct ul_cli *cli);
 

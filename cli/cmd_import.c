@@ -65,7 +65,7 @@ static int restore(struct ul_cli *cli, struct ul_err *err)
 	if (rc)
 		return rc;
 	locked = cli->store;
-	return ul_change_restore(cli, false, &view, err);
+	return ul_change_restore(cli, false, NULL, &view, err);
 }
 
 /* The record knows from now on what was unpacked. */

@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "store/embedded/lease.h"
 #include "store/embedded/store.h"
+#include "store/oci/reference.h"
 #include "store/view.h"
 
 enum { OPTION_EXPIRE = 256, OPTION_FLAT, OPTION_LABEL };
@@ -199,21 +200,29 @@ static int thing_find(const struct ul_view *view, const char *text,
 	return 0;
 }
 
-/* What a lease holds need not be there any more. */
+/* What a lease holds need not be there any more, as a name that was untagged;
+ * so what is spelled out is looked for in the lease. */
 static int thing_held(const struct ul_view *view, const struct ul_lease *lease,
 		      const char *text, struct thing *ret, struct ul_err *err)
 {
-	int rc = thing_find(view, text, ret, err);
+	char whole[UL_NAME_MAX_BYTES];
 	size_t i;
 
-	for (i = 0; rc == UL_E_ABSENT && i < lease->resource_count; i++) {
-		if (strcmp(lease->resources[i].key, text) != 0)
+	if (!ul_reference_is_valid(text) ||
+	    !ul_reference_normalize(text, whole))
+		whole[0] = '\0';
+	for (i = 0; i < lease->resource_count; i++) {
+		const struct ul_lease_resource *held = &lease->resources[i];
+
+		if (strcmp(held->key, text) != 0 &&
+		    (held->kind != UL_KIND_IMAGE ||
+		     strcmp(held->key, whole) != 0))
 			continue;
-		ret->kind = lease->resources[i].kind;
-		ret->key = lease->resources[i].key;
+		ret->kind = held->kind;
+		ret->key = held->key;
 		return 0;
 	}
-	return rc;
+	return thing_find(view, text, ret, err);
 }
 
 /* The lease of that ID; where there is none, one like it is suggested. */
@@ -285,6 +294,35 @@ static int things_answer(const struct ul_cli *cli, const char *id,
 	return ul_cli_print_json(answer, err);
 }
 
+static int lease_live(const struct ul_lease *lease, int64_t now_unix_s,
+		      struct ul_err *err)
+{
+	char when[UL_TIME_TEXT_MAX];
+
+	if (!ul_lease_is_expired(lease, now_unix_s))
+		return 0;
+	ul_time_format(lease->expire_unix_s, when);
+	return ul_err_set(err, UL_E_REFUSED,
+			  "lease \"%s\" expired at %s and holds nothing any "
+			  "more; make another one",
+			  lease->id, when);
+}
+
+/*
+ * We let go of what the lease alone holds; the next scan finds what it goes on
+ * holding reachable, and takes that back.
+ */
+static int lease_release(struct ul_embedded *store, const struct ul_view *view,
+			 const struct ul_lease *lease, struct ul_err *err)
+{
+	uint32_t at =
+	    ul_record_find(&view->record, UL_KIND_LEASE, "", "", lease->id);
+
+	if (ul_lease_is_expired(lease, view->as_of_unix_s))
+		return 0;
+	return store->base.ops->release(&store->base, view, &at, 1, err);
+}
+
 static int things_run(struct ul_cli *cli, struct ul_embedded *store,
 		      const char *id, bool is_removal, char **texts,
 		      size_t count, struct ul_err *err)
@@ -299,18 +337,22 @@ static int things_run(struct ul_cli *cli, struct ul_embedded *store,
 
 	if (!things)
 		return ul_err_nomem(err);
-	rc = ul_cli_scan(cli, false, &view, err);
+	rc = ul_cli_scan(cli, is_removal, &view, err);
 	if (!rc)
 		rc = ul_leases_load(store, &leases, err);
 	if (!rc)
 		rc = lease_find(&view, &leases, id, &lease, err);
+	if (!rc && !is_removal)
+		rc = lease_live(lease, view.as_of_unix_s, err);
 	if (!rc)
 		rc = things_find(&view, lease, is_removal, texts, count, things,
 				 err);
+	if (!rc && is_removal)
+		rc = lease_release(store, &view, lease, err);
 	if (!rc)
 		rc = things_change(store, id, is_removal, things, count, err);
 	if (!rc)
-		rc = ul_change_restore(cli, false, &after, err);
+		rc = ul_change_restore(cli, false, NULL, &after, err);
 	return rc ? rc : things_answer(cli, id, is_removal, things, count, err);
 }
 
@@ -349,6 +391,8 @@ static const struct ul_command lease_add = {
 	.name = "lease add",
 	.summary = "hold images, blobs or snapshots by a lease",
 	.synopsis = "ID OBJECT ...",
+	.help = "What lies in the trash is taken out. A lease that has expired "
+		"takes nothing any more.",
 	.examples = "ullage lease add build-7 app:2 sha256:f5b14def\n"
 		    "keep an image, and a layer\n",
 	.run = add_run,
@@ -358,6 +402,8 @@ static const struct ul_command lease_remove = {
 	.name = "lease remove",
 	.summary = "take objects off a lease",
 	.synopsis = "ID OBJECT ...",
+	.help = "What nothing else holds then goes with the next `ullage gc` "
+		"or `ullage prune`, without the grace period.",
 	.examples = "ullage lease remove build-7 app:2\n"
 		    "no longer keep the image\n",
 	.run = remove_run,
@@ -396,7 +442,7 @@ static int delete_all(struct ul_cli *cli, struct ul_embedded *store, char **ids,
 
 	if (!objects)
 		return ul_err_nomem(err);
-	rc = ul_change_restore(cli, true, &view, err);
+	rc = ul_change_restore(cli, true, NULL, &view, err);
 	for (i = 0; !rc && i < count; i++)
 		rc = ul_resolve(&view, ids[i], UL_RESOLVE_LEASE, &objects[i],
 				err);

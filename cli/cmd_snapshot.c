@@ -86,7 +86,7 @@ static int prepare(struct ul_cli *cli, struct ul_embedded *store,
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	const char *key = args->operands[0], *parent = "";
-	int rc = ul_change_restore(cli, false, &view, err);
+	int rc = ul_change_restore(cli, false, NULL, &view, err);
 
 	if (!rc && args->operand_count > 1 && *args->operands[1])
 		rc = ul_snapshot_parent(&view, args->operands[1], &parent, err);
@@ -232,7 +232,7 @@ static int remove_all(struct ul_cli *cli, struct ul_embedded *store,
 
 	if (!objects)
 		return ul_err_nomem(err);
-	rc = ul_change_restore(cli, true, &view, err);
+	rc = ul_change_restore(cli, true, NULL, &view, err);
 	for (i = 0; !rc && i < count; i++)
 		rc = ul_resolve(&view, keys[i], UL_RESOLVE_SNAPSHOT,
 				&objects[i], err);

@@ -1,22 +1,15 @@
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "cli/answer.h"
 #include "cli/change.h"
 #include "cli/commands.h"
 #include "cli/resolve.h"
-#include "store/embedded/lease.h"
 #include "store/embedded/names.h"
 #include "store/embedded/store.h"
 #include "store/oci/layout.h"
 #include "store/oci/reference.h"
 #include "store/view.h"
-
-/* Holds what comes out of the trash until it has its name; long enough for
- * that, and gone by itself if we are stopped. */
-enum { TAG_LEASE_S = 600 };
 
 enum { OPTION_REPLACE = 256 };
 
@@ -28,7 +21,6 @@ struct tag {
 	struct ul_view view; /* owned; the newest */
 	char digest[UL_DIGEST_TEXT_MAX];
 	char name[UL_NAME_MAX_BYTES];  /* as it will stand in the index */
-	char lease_id[32];             /* "" none */
 	struct ul_layout_index *index; /* owned; has the descriptor's text */
 	struct ul_descriptor descriptor;
 	struct ul_loss loss; /* of what the name stood for before */
@@ -131,30 +123,14 @@ static int name_find(struct tag *tag, const char *text, struct ul_err *err)
 	return 0;
 }
 
-/* Have the content in its place before the index names it. */
+/* Have the content in its place before the index names it. Stopped in between
+ * it is as if others had let go of it. */
 static int tag_fetch(struct tag *tag, struct ul_err *err)
 {
-	struct ul_lease lease = { .id = tag->lease_id, .labels = "{}" };
-	char random[17];
-	int rc;
-
 	if (!tag->view.trash_count)
 		return 0;
-	ul_random_hex(random);
-	snprintf(tag->lease_id, sizeof tag->lease_id, "tag-%s", random);
-	lease.created_unix_s = ul_clock_unix_s();
-	lease.expire_unix_s = lease.created_unix_s + TAG_LEASE_S;
-	rc = ul_lease_create(tag->store, &lease, err);
-	if (rc) {
-		tag->lease_id[0] = '\0';
-		return rc;
-	}
-	rc = ul_lease_add(tag->store, tag->lease_id, UL_KIND_BLOB, tag->digest,
-			  err);
-	if (rc)
-		return rc;
 	ul_view_release(&tag->view);
-	return ul_change_restore(tag->cli, false, &tag->view, err);
+	return ul_change_restore(tag->cli, false, tag->digest, &tag->view, err);
 }
 
 static const struct ul_layout_entry *
@@ -279,7 +255,6 @@ static int tag_answer(const struct tag *tag, struct ul_err *err)
 static int tag_all(struct tag *tag, const char *name, struct ul_err *err)
 {
 	ul_cleanup(ul_view_release) struct ul_view after = UL_VIEW_INIT;
-	struct ul_err ignored = UL_ERR_INIT;
 	int rc = ul_cli_scan(tag->cli, false, &tag->view, err);
 
 	if (!rc)
@@ -290,9 +265,6 @@ static int tag_all(struct tag *tag, const char *name, struct ul_err *err)
 		rc = tag_fetch(tag, err);
 	if (!rc)
 		rc = tag_put(tag, err);
-	/* Where this fails the lease ends by itself. */
-	if (tag->lease_id[0])
-		ul_lease_delete(tag->store, tag->lease_id, &ignored);
 	if (!rc)
 		rc = ul_cli_scan(tag->cli, false, &after, err);
 	return rc ? rc : tag_answer(tag, err);

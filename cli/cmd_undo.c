@@ -1,3 +1,6 @@
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +13,7 @@
 
 static const struct ul_option undo_options[] = { { 0 } };
 
-static int undo_answer(struct ul_cli *cli, long long run)
+static int undo_answer(struct ul_cli *cli, int64_t run)
 {
 	struct ul_embedded *store = ul_cli_store(cli);
 	struct ul_err err = UL_ERR_INIT;
@@ -26,16 +29,25 @@ static int undo_answer(struct ul_cli *cli, long long run)
 					       "restored", (json_int_t)count))
 			   ? UL_EXIT_DONE
 			   : UL_EXIT_FAILED;
-	ul_cli_print("Run %lld undone: %zu thing%s put back.\n", run, count,
-		     count == 1 ? "" : "s");
+	ul_cli_print("Run %" PRId64 " undone: %zu thing%s put back.\n", run,
+		     count, count == 1 ? "" : "s");
 	return UL_EXIT_DONE;
+}
+
+/* 1, 2 and so on, as far as the history can count. */
+static bool run_parse(const char *text, int64_t *ret_run)
+{
+	char *end;
+
+	errno = 0;
+	*ret_run = strtoll(text, &end, 10);
+	return isdigit((unsigned char)*text) && !*end && !errno && *ret_run > 0;
 }
 
 static int undo_run(struct ul_cli *cli, int argc, char **argv)
 {
 	struct ul_args args;
-	long long run;
-	char *end;
+	int64_t run;
 	int option;
 
 	ul_args_init(&args, &ul_cmd_undo, argc, argv);
@@ -45,9 +57,10 @@ static int undo_run(struct ul_cli *cli, int argc, char **argv)
 		return UL_EXIT_USAGE;
 	if (args.operand_count != 1)
 		return ul_cli_usage(&ul_cmd_undo, "it takes one run's number");
-	run = strtoll(args.operands[0], &end, 10);
-	if (run <= 0 || *end)
-		return ul_cli_usage(&ul_cmd_undo, "\"%s\" is no run's number",
+	if (!run_parse(args.operands[0], &run))
+		return ul_cli_usage(&ul_cmd_undo,
+				    "\"%s\" is no run's number; `ullage "
+				    "history` lists them",
 				    args.operands[0]);
 	return undo_answer(cli, run);
 }

@@ -70,7 +70,7 @@ static int untag(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 
 	if (!objects)
 		return ul_err_nomem(err);
-	rc = ul_change_restore(cli, true, &view, err);
+	rc = ul_change_restore(cli, true, NULL, &view, err);
 	if (!rc)
 		rc = untag_find(&view, texts, count, objects, &len, err);
 	if (!rc)

@@ -117,7 +117,10 @@ static void add_image(struct ul_table *table, const struct ul_view *view,
 	int column;
 
 	add_name(table, image, row_name(view, image));
-	add_bytes(table, row->packed_bytes);
+	if (view->record.objects[image->target].is_present)
+		add_bytes(table, row->packed_bytes);
+	else
+		ul_table_add(table, "missing");
 	add_bytes(table, row->unpacked_bytes);
 	add_bytes(table, row->shared_bytes);
 	add_bytes(table, row->unique_bytes);

@@ -206,6 +206,9 @@ static json_t *image_json(const struct ul_view *view,
 	put_text_or_null(&json, "namespace", image->ns);
 	ul_json_put(&json, "names", names_json(view, image));
 	put_text(&json, "digest", image->digest);
+	ul_json_put(
+	    &json, "missing",
+	    json_boolean(!view->record.objects[image->target].is_present));
 	ul_json_put(&json, "platforms", platforms_json(row));
 	put_bytes(&json, "packed_bytes", row->packed_bytes);
 	put_bytes(&json, "unpacked_bytes", row->unpacked_bytes);

@@ -1,5 +1,7 @@
 #include "cli/reports.h"
 
+#include <string.h>
+
 #include "accounting/record.h"
 #include "accounting/report.h"
 #include "cli/cli.h"
@@ -105,8 +107,11 @@ void ul_cli_notes(const struct ul_cli *cli, const struct ul_view *view)
 {
 	size_t i;
 
-	for (i = 0; i < view->note_count; i++)
-		ul_cli_say(cli, "note: %s", view->notes[i]);
+	/* What is the reason for refusing as well is said as that alone. */
+	for (i = 0; i < view->note_count; i++) {
+		if (!view->refusal || strcmp(view->notes[i], view->refusal))
+			ul_cli_say(cli, "note: %s", view->notes[i]);
+	}
 	if (view->refusal)
 		ul_cli_say(cli, "nothing can be collected: %s", view->refusal);
 	if (view->waiting)

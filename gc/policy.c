@@ -42,7 +42,8 @@ static int parse_until(const char *value, int64_t now_unix_s, int64_t *ret,
 		return ul_err_set(err, UL_E_INVALID,
 				  "until=%s is neither a time "
 				  "(2026-11-01T08:00:00Z, 2026-11-01, "
-				  "1795423200) nor a duration (24h, 10d)",
+				  "1795423200) nor a duration (90m, 24h, 10d, "
+				  "1h30m)",
 				  value);
 	*ret = is_number(value) ? number : now_unix_s - number;
 	return 0;
@@ -53,7 +54,8 @@ static int parse_unused_for(const char *value, int64_t *ret, struct ul_err *err)
 	if (ul_duration_parse(value, ret))
 		return 0;
 	return ul_err_set(err, UL_E_INVALID,
-			  "unused-for=%s is no duration (24h, 10d)", value);
+			  "unused-for=%s is no duration (90m, 24h, 10d, 1h30m)",
+			  value);
 }
 
 /* It would match nothing, and say nothing of why. */
@@ -94,7 +96,14 @@ int ul_filter_parse(const char *text, int64_t now_unix_s,
 		filter.value = value_of(text, keys[i].key);
 		filter.key = keys[i].number;
 	}
-	if (!filter.value || !*filter.value)
+	if (filter.value && !*filter.value)
+		return ul_err_set(
+		    err, UL_E_INVALID,
+		    "filter \"%s\" needs a value: until= a time "
+		    "or a duration, unused-for= a duration, label= "
+		    "KEY or KEY=VALUE, reference= a pattern",
+		    text);
+	if (!filter.value)
 		return ul_err_set(err, UL_E_INVALID,
 				  "unknown filter \"%s\": until=, unused-for=, "
 				  "label=, label!= and reference= are known",

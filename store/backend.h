@@ -23,6 +23,9 @@ struct ul_scan_options {
 	bool for_change;  /* under the lock, about to act: read twice */
 	bool for_plan;    /* a plan is made of it: look what is mounted */
 	bool is_as_of;    /* the time is not now: record nothing */
+	/* A blob's digest that counts as a root this once: about to get a
+	 * name. NULL: none. */
+	const char *hold;
 	/* Long work tells how far it is; may be NULL. */
 	bool (*progress)(void *arg, uint64_t objects, uint64_t bytes);
 	void *arg;

@@ -329,6 +329,19 @@ static int lease_object(struct ul_scan *scan, const struct ul_lease *lease)
 	return 0;
 }
 
+static int hold_object(struct ul_scan *scan)
+{
+	uint32_t at;
+
+	if (!scan->options->hold)
+		return 0;
+	at = scan_object(scan, UL_KIND_BLOB, scan->options->hold);
+	if (at == UL_OBJECT_NONE)
+		return ul_err_nomem(scan->err);
+	scan->objects[at].is_expected = true;
+	return 0;
+}
+
 /*
  * After the index: others write blobs first, then the entry, so that what an
  * entry names is here unless it is absent for good.
@@ -354,7 +367,7 @@ static int scan_records(struct ul_scan *scan)
 		rc = snapshot_object(scan, &scan->snapshots.snapshots[i]);
 	for (i = 0; !rc && i < scan->leases.len; i++)
 		rc = lease_object(scan, &scan->leases.leases[i]);
-	return rc;
+	return rc ? rc : hold_object(scan);
 }
 
 /* The topmost layer of a config that is unpacked, and whether it is the last
@@ -518,11 +531,29 @@ static bool note_name(struct ul_scan *scan, struct ul_name *name)
 			    name->name, when, name->digest, name->name);
 }
 
+/* Listed though it is not here; what lies in the trash is put back. */
+static bool note_missing(struct ul_view *view,
+			 const struct ul_view_image *image)
+{
+	const char *name = view->record.objects[image->names[0]].key;
+
+	if (view->record.objects[image->target].is_present)
+		return true;
+	return ul_view_note(view,
+			    "image %s is missing: the index lists it, but "
+			    "blob %.19s is not here; import it again, or "
+			    "`ullage untag %s`",
+			    name, image->digest, name);
+}
+
 static int scan_notes(struct ul_scan *scan)
 {
 	struct ul_view *view = scan->view;
 	size_t i;
 	bool ok = true;
+
+	for (i = 0; ok && i < view->image_count; i++)
+		ok = note_missing(view, &view->images[i]);
 
 	for (i = 0; ok && i < view->record.name_count; i++)
 		ok = note_name(scan, &view->record.names[i]);

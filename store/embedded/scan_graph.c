@@ -233,6 +233,19 @@ static int build_snapshot_roots(struct build *build)
 	return 0;
 }
 
+static int build_hold(struct build *build)
+{
+	const char *digest = build->scan->options->hold;
+
+	if (digest &&
+	    !ul_graph_add_root(
+		build->builder,
+		ul_record_find(build->record, UL_KIND_BLOB, "", "", digest),
+		"about to be named"))
+		return build_nomem(build);
+	return 0;
+}
+
 /* The node that carries a file's bytes, below its record where it has one. */
 static int build_file(struct build *build, struct ul_view_file *file)
 {
@@ -384,6 +397,8 @@ static int build_all(struct build *build)
 		rc = build_edges(build);
 	if (!rc)
 		rc = build_snapshot_roots(build);
+	if (!rc)
+		rc = build_hold(build);
 	if (!rc)
 		rc = build_files(build);
 	if (rc)

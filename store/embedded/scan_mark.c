@@ -145,8 +145,8 @@ static int scan_broken(struct ul_scan *scan, uint32_t at)
 	char line[1200];
 
 	snprintf(line, sizeof line,
-		 "blob %s is needed but %s; import its image again, it is "
-		 "replaced then",
+		 "blob %s is needed but %s; import its image again, which "
+		 "replaces it, or `ullage untag` all names of the image",
 		 key, why);
 	if (!ul_view_note(scan->view, "%s", line))
 		return ul_err_nomem(scan->err);

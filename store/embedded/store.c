@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/holder.h"
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
@@ -384,9 +385,13 @@ static int reopen_db(struct ul_embedded *store, struct ul_err *err)
 
 static int lock_take(struct ul_embedded *store, struct ul_err *err)
 {
+	char holder[UL_HOLDER_MAX];
 	int rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
 			    store->waiting, store->waiting_arg, err);
 
+	if (rc == UL_E_BUSY)
+		return ul_err_set(err, UL_E_BUSY, "locked by %s",
+				  ul_holder_text(store->root_fd, holder));
 	if (rc)
 		return rc;
 	store->is_locked = true;

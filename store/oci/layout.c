@@ -49,12 +49,20 @@ static bool is_tag_of(const char *text, const char *name)
 	return colon && !strcmp(colon + 1, text);
 }
 
+/* An annotation that names something: a blank one does not. */
+static const char *annotated_name(const struct ul_descriptor *descriptor,
+				  const char *key)
+{
+	const char *text = ul_descriptor_annotation(descriptor, key);
+
+	return text && text[strspn(text, " \t\r\n")] ? text : NULL;
+}
+
 static const char *entry_name(const struct ul_descriptor *descriptor)
 {
-	const char *ref =
-	    ul_descriptor_annotation(descriptor, UL_ANNOTATION_REF_NAME);
+	const char *ref = annotated_name(descriptor, UL_ANNOTATION_REF_NAME);
 	const char *image =
-	    ul_descriptor_annotation(descriptor, UL_ANNOTATION_IMAGE_NAME);
+	    annotated_name(descriptor, UL_ANNOTATION_IMAGE_NAME);
 
 	if (!ref || (image && is_tag_of(ref, image)))
 		return image;

@@ -21,6 +21,18 @@
 	ull tag a b --as-of 5
 	ull untag ''
 	ull untag "$(printf 'a\033[31m')"
+	ull undo
+	ull undo 99999999999999999999999
+	ull undo -1
+	ull undo -- -1
+	ull undo 0
+	ull undo ''
+	ull undo last
+	ull undo 7
+	ull prune -n --filter until
+	ull prune -n --filter until=
+	ull prune -n --filter until=soon
+	ull prune -n --filter unused-for=2026-11-01
 } >"$WORK/usage"
 golden cli_errors <"$WORK/usage"
 
@@ -66,6 +78,19 @@ said=$({ ullage --help; echo >&3; } 3>/dev/null 2>&1 >/dev/null | true)
 ullage import --quiet "$(sample docker-save-three-images.tar)" >/dev/null
 status 2 ullage prune -a
 grep -q -- -y "$WORK/said" || fail "prune without -y: $(cat "$WORK/said")"
+
+# Who waits for the lock says for whom, and for how long.
+flock "$ULLAGE_STATE/store" sleep 60 &
+holder=$!
+until grep -q "FLOCK .* WRITE $holder " /proc/locks; do sleep 0.1; done
+ullage tag base:1 base:2 >/dev/null 2>"$WORK/said" &
+waiter=$!
+until [ -s "$WORK/said" ] || ! kill -0 $waiter 2>/dev/null; do sleep 0.1; done
+kill $(ps -o pid= --ppid $holder) $holder 2>/dev/null
+wait $waiter || fail "tag did not get the lock"
+wait $holder 2>/dev/null
+[ "$(cat "$WORK/said")" = "waiting for process $holder (flock), which is changing the store; for 30 seconds at most" ] ||
+	fail "a waiting tag says: $(cat "$WORK/said")"
 
 # A state directory that is none.
 : >"$WORK/file"

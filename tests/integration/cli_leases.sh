@@ -35,6 +35,27 @@ app1=$(ullage images --json |
 } >"$WORK/lease"
 golden cli_lease <"$WORK/lease"
 
+# What we take off a lease goes at once, as what we untag; not what the lease
+# goes on holding.
+blobs() { find "$ULLAGE_STATE/store/oci/blobs" -type f | wc -l; }
+ullage tag app:1 app:1 >/dev/null || fail "tag app:1"
+ullage tag app:2 other:2 >/dev/null || fail "tag app:2"
+ullage lease create takes >/dev/null
+ullage lease add takes app:1 other:2 >/dev/null || fail "lease add"
+ullage untag app:1 other:2 >/dev/null || fail "untag"
+before=$(blobs)
+ullage gc >/dev/null
+[ "$(blobs)" -eq "$before" ] || fail "gc took what is leased"
+ullage lease remove takes app:1 >/dev/null || fail "lease remove"
+ullage gc >"$WORK/said"
+[ "$(blobs)" -lt "$before" ] || fail "gc waits: $(cat "$WORK/said")"
+grep -q young "$WORK/said" && fail "grace holds up our own release"
+before=$(blobs)
+ullage lease remove takes other:2 >/dev/null || fail "lease remove other:2"
+ullage gc >/dev/null
+[ "$(blobs)" -lt "$before" ] || fail "other:2 was not held, or stays"
+ullage lease delete takes >/dev/null
+
 # An ID of our own making is printed alone.
 id=$(ullage lease create --quiet)
 [[ $id =~ ^[0-9a-f]{16}$ ]] || fail "the ID is \"$id\""
@@ -56,6 +77,13 @@ ullage df --json | jq -e '[.stores[0].classes[] |
 ullage lease create soon --expire 1s >/dev/null
 ullage lease add soon "$app1" >/dev/null
 ullage lease delete back >/dev/null
+until [ "$(ullage lease list --json |
+	jq '.leases[] | select(.id == "soon").expired')" = true ]; do
+	sleep 0.2
+done
+ullage lease add soon base:1 2>"$WORK/said" && fail "an expired lease takes"
+grep -q '^ullage: lease "soon" expired at 20[0-9TZ:-]* and holds nothing' \
+	"$WORK/said" || fail "lease add to an expired one: $(cat "$WORK/said")"
 ullage lease list --as-of $(($(date +%s) + 60)) | grep -q '^soon .* expired' ||
 	fail "the lease is not expired a minute later"
 exit $failed

@@ -62,6 +62,37 @@ ullage lease list --json | jq -e '.leases == []' >/dev/null ||
 skopeo inspect --raw "oci:$ULLAGE_STATE/store/oci:docker.io/library/app:2" \
 	>/dev/null || fail "skopeo does not read app:2"
 
+# Killed wherever it changes something, tag leaves nothing that holds: the
+# image has its name, whole, or lies there for gc.
+ullage untag app:again >/dev/null
+ullage prune -y app:2 >/dev/null || fail "prune app:2"
+cp -a "$ULLAGE_STATE" "$WORK/trashed"
+killed=0
+for ((n = 1; ; n++)); do
+	rm -rf "$ULLAGE_STATE"
+	cp -a "$WORK/trashed" "$ULLAGE_STATE"
+	{
+		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+			-e trace=renameat,renameat2 \
+			-e "inject=renameat,renameat2:signal=KILL:when=$n" \
+			"$ULLAGE_BIN/ullage" tag app:2 app:2 >/dev/null 2>&1
+	} 2>/dev/null
+	[ $? -ne 0 ] || break
+	killed=$((killed + 1))
+	[ "$(ullage lease list --json | jq -c .leases)" = '[]' ] ||
+		fail "killed at $n, tag left a lease"
+	ullage gc --grace 0 --now --quiet >/dev/null || fail "gc after $n"
+	if names | grep -q app:2; then
+		ullage export app:2 -o /dev/null --quiet >/dev/null 2>&1 ||
+			fail "killed at $n, app:2 is not whole"
+	else
+		[ ! -e "$ULLAGE_STATE/store/oci/blobs/sha256/${app2#sha256:}" ] ||
+			fail "killed at $n, gc leaves app:2"
+	fi
+done
+[ $killed -gt 2 ] || fail "tag was killed $killed times only"
+ullage export app:2 -o /dev/null --quiet >/dev/null || fail "app:2 is not whole"
+
 # A name that another program removed is remembered.
 umoci rm --image "$ULLAGE_STATE/store/oci:docker.io/library/app:2" 2>/dev/null ||
 	jq -c '.manifests |= map(select(.annotations[

@@ -408,7 +408,8 @@ static void test_store__says_why_it_could_not_be_locked(void **state)
 	assert_false(other->is_locked);
 	assert_int_equal(waits, 1);
 	snprintf(expected, sizeof expected,
-		 "changing %s: locked by another process", other->path);
+		 "changing %s: locked by process %d (unit_embedded_s)",
+		 other->path, (int)getpid());
 	assert_string_equal(err.msg, expected);
 
 	ul_embedded_unlock(fixture->store);

@@ -348,15 +348,17 @@ static void test_filter__says_what_is_wrong(void **state)
 	} bad[] = {
 		{ "until=soon",
 		  "until=soon is neither a time (2026-11-01T08:00:00Z, "
-		  "2026-11-01, 1795423200) nor a duration (24h, 10d)" },
-		{ "unused-for=2026-11-01",
-		  "unused-for=2026-11-01 is no duration (24h, 10d)" },
+		  "2026-11-01, 1795423200) nor a duration (90m, 24h, 10d, "
+		  "1h30m)" },
+		{ "unused-for=2026-11-01", "unused-for=2026-11-01 is no "
+					   "duration (90m, 24h, 10d, 1h30m)" },
 		{ "dangling=true",
 		  "unknown filter \"dangling=true\": until=, unused-for=, "
 		  "label=, label!= and reference= are known" },
 		{ "label=",
-		  "unknown filter \"label=\": until=, unused-for=, label=, "
-		  "label!= and reference= are known" },
+		  "filter \"label=\" needs a value: until= a time or a "
+		  "duration, unused-for= a duration, label= KEY or KEY=VALUE, "
+		  "reference= a pattern" },
 		{ "",
 		  "unknown filter \"\": until=, unused-for=, label=, label!= "
 		  "and reference= are known" },

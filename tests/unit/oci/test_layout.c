@@ -79,6 +79,10 @@ static void test_layout__finds_the_name(void **state)
 	} table[] = {
 		{ NAMED("", ""), NULL },
 		{ NAMED("\"" REF "\":\"a\"", ""), "a" },
+		{ NAMED("\"" REF "\":\"\"", ""), NULL },
+		{ NAMED("\"" REF "\":\" \\t\"", ""), NULL },
+		{ NAMED("\"" REF "\":\" \"", ",\"" IMAGE "\":\"b:1\""), "b:1" },
+		{ NAMED("\"" REF "\":\"a\"", ",\"" IMAGE "\":\"\""), "a" },
 		{ NAMED("", "\"" IMAGE "\":\"b:1\""), "b:1" },
 		{ NAMED("\"" REF "\":\"a\"", ",\"" IMAGE "\":\"b:1\""), "a" },
 		{ NAMED("\"" REF "\":\"1\"", ",\"" IMAGE "\":\"b:1\""), "b:1" },
