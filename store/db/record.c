@@ -13,10 +13,12 @@ void ul_record_release(struct ul_record *record)
 	free(record->used);
 	free(record->pins);
 	free(record->named);
+	free(record->packed);
 	ul_map_release(&record->object_ids);
 	ul_map_release(&record->name_ids);
 	ul_map_release(&record->used_ids);
 	ul_map_release(&record->named_ids);
+	ul_map_release(&record->pin_ids);
 	ul_arena_release(&record->arena);
 	*record = UL_RECORD_INIT;
 }
@@ -28,37 +30,47 @@ const char *ul_record_text(struct ul_record *record, const char *text)
 
 /* Identity as bytes: fields with their NULs, so that no two run together. */
 struct packed_key {
-	char small[512];
-	char *data; /* small, or in the heap */
+	const char *data; /* in record->packed */
 	size_t len;
 };
 
-static bool key_pack(struct packed_key *key, char first,
-		     const char *const *part, size_t parts)
+static size_t packed_len(const char *const *part, size_t parts)
 {
-	size_t i, need = 1;
-	char *at;
+	size_t i, len = 1;
 
 	for (i = 0; i < parts; i++)
-		need += strlen(part[i]) + 1;
-	key->data = need <= sizeof key->small ? key->small : ul_malloc(need);
-	if (!key->data)
-		return false;
-	key->len = need;
-	key->data[0] = first;
-	for (at = key->data + 1, i = 0; i < parts; i++) {
-		size_t len = strlen(part[i]) + 1;
+		len += strlen(part[i]) + 1;
+	return len;
+}
 
-		memcpy(at, part[i], len);
-		at += len;
-	}
+/* False where it is longer than any that was added: there is no such one. */
+static bool key_pack(const struct ul_record *record, struct packed_key *key,
+		     char first, const char *const *part, size_t parts)
+{
+	char *at = record->packed;
+	size_t i;
+
+	key->data = at;
+	key->len = packed_len(part, parts);
+	if (key->len > record->packed_cap)
+		return false;
+	*at++ = first;
+	for (i = 0; i < parts; i++)
+		at = stpcpy(at, part[i]) + 1;
 	return true;
 }
 
-static void key_release(struct packed_key *key)
+/* For what is to be added. False without memory. */
+static bool key_pack_new(struct ul_record *record, struct packed_key *key,
+			 char first, const char *const *part, size_t parts)
 {
-	if (key->data != key->small)
-		free(key->data);
+	char *packed = ul_grow(record->packed, &record->packed_cap,
+			       packed_len(part, parts), 1);
+
+	if (!packed)
+		return false;
+	record->packed = packed;
+	return key_pack(record, key, first, part, parts);
 }
 
 /* Look up or add; *ret_added where `next` was put in. NULL: no memory. */
@@ -71,10 +83,9 @@ static uint32_t *ids_put(struct ul_record *record, struct ul_map *ids,
 
 	*ret_added = false;
 	if (found == UL_MAP_NONE) {
-		copy = ul_arena_alloc(&record->arena, key->len);
+		copy = ul_arena_strndup(&record->arena, key->data, key->len);
 		if (!copy)
 			return NULL;
-		memcpy(copy, key->data, key->len);
 		return ul_map_put(ids, copy, key->len, (uint32_t)next,
 				  ret_added);
 	}
@@ -86,26 +97,21 @@ uint32_t ul_record_find(const struct ul_record *record, uint8_t kind,
 			const char *key)
 {
 	struct packed_key packed;
-	uint32_t found;
 
-	if (!key_pack(&packed, (char)kind,
+	if (!key_pack(record, &packed, (char)kind,
 		      (const char *[]){ ns, snapshotter, key }, 3))
 		return UL_OBJECT_NONE;
-	found = ul_map_get(&record->object_ids, packed.data, packed.len);
-	key_release(&packed);
-	return found;
+	return ul_map_get(&record->object_ids, packed.data, packed.len);
 }
 
-static bool object_init(struct ul_record *record, struct ul_object *object,
-			uint8_t kind, const char *ns, const char *snapshotter,
-			const char *key)
+/* The texts of an identity stand one after the other in its packed form. */
+static void object_init(struct ul_object *object, uint8_t kind,
+			const char *texts)
 {
 	*object = (struct ul_object){
 		.kind = kind,
 		.is_dirty = true,
-		.ns = ul_record_text(record, ns),
-		.snapshotter = ul_record_text(record, snapshotter),
-		.key = ul_record_text(record, key),
+		.ns = texts,
 		.media_type = "",
 		.artifact_type = "",
 		.platform = "",
@@ -113,28 +119,30 @@ static bool object_init(struct ul_record *record, struct ul_object *object,
 		.kept_by = UL_OBJECT_NONE,
 		.kept_reason = "",
 	};
-	return object->ns && object->snapshotter && object->key;
+	object->snapshotter = object->ns + strlen(object->ns) + 1;
+	object->key = object->snapshotter + strlen(object->snapshotter) + 1;
 }
 
 /* Append a new object under an identity that the map does not have. */
-static uint32_t object_append(struct ul_record *record,
-			      const struct packed_key *packed,
-			      const struct ul_object *object)
+static uint32_t object_append(struct ul_record *record, uint8_t kind,
+			      const struct packed_key *packed)
 {
-	bool added;
+	uint32_t at = (uint32_t)record->object_count;
+	char *copy =
+	    ul_arena_strndup(&record->arena, packed->data, packed->len);
 
-	if (!ids_put(record, &record->object_ids, packed, record->object_count,
-		     &added))
+	if (!copy || !ul_map_set(&record->object_ids, copy, packed->len, at))
 		return UL_OBJECT_NONE;
-	record->objects[record->object_count] = *object;
-	return (uint32_t)record->object_count++;
+	object_init(&record->objects[at], kind, copy + 1);
+	record->object_count++;
+	return at;
 }
 
 uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 			  const char *ns, const char *snapshotter,
 			  const char *key)
 {
-	struct ul_object *objects, object;
+	struct ul_object *objects;
 	struct packed_key packed;
 	uint32_t found;
 
@@ -143,15 +151,12 @@ uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 	if (!objects)
 		return UL_OBJECT_NONE;
 	record->objects = objects;
-	if (!key_pack(&packed, (char)kind,
-		      (const char *[]){ ns, snapshotter, key }, 3))
+	if (!key_pack_new(record, &packed, (char)kind,
+			  (const char *[]){ ns, snapshotter, key }, 3))
 		return UL_OBJECT_NONE;
 	found = ul_map_get(&record->object_ids, packed.data, packed.len);
-	if (found == UL_MAP_NONE &&
-	    object_init(record, &object, kind, ns, snapshotter, key))
-		found = object_append(record, &packed, &object);
-	key_release(&packed);
-	return found;
+	return found == UL_MAP_NONE ? object_append(record, kind, &packed)
+				    : found;
 }
 
 static bool refs_equal(const struct ul_record *record,
@@ -209,10 +214,9 @@ struct ul_name *ul_record_find_name(const struct ul_record *record,
 	struct packed_key key;
 	uint32_t found;
 
-	if (!key_pack(&key, 'n', (const char *[]){ ns, name }, 2))
+	if (!key_pack(record, &key, 'n', (const char *[]){ ns, name }, 2))
 		return NULL;
 	found = ul_map_get(&record->name_ids, key.data, key.len);
-	key_release(&key);
 	return found == UL_MAP_NONE ? NULL : &record->names[found];
 }
 
@@ -229,11 +233,10 @@ struct ul_name *ul_record_name(struct ul_record *record, const char *ns,
 	if (!names)
 		return NULL;
 	record->names = names;
-	if (!key_pack(&key, 'n', (const char *[]){ ns, name }, 2))
+	if (!key_pack_new(record, &key, 'n', (const char *[]){ ns, name }, 2))
 		return NULL;
 	id = ids_put(record, &record->name_ids, &key, record->name_count,
 		     &added);
-	key_release(&key);
 	if (!id)
 		return NULL;
 	at = &names[*id];
@@ -263,11 +266,10 @@ struct ul_used *ul_record_used(struct ul_record *record, const char *ns,
 	if (!used)
 		return NULL;
 	record->used = used;
-	if (!key_pack(&key, 'u', (const char *[]){ ns, digest }, 2))
+	if (!key_pack_new(record, &key, 'u', (const char *[]){ ns, digest }, 2))
 		return NULL;
 	id = ids_put(record, &record->used_ids, &key, record->used_count,
 		     &added);
-	key_release(&key);
 	if (!id)
 		return NULL;
 	at = &used[*id];
@@ -287,10 +289,9 @@ int64_t ul_record_used_unix_s(const struct ul_record *record, const char *ns,
 	struct packed_key key;
 	uint32_t found;
 
-	if (!key_pack(&key, 'u', (const char *[]){ ns, digest }, 2))
+	if (!key_pack(record, &key, 'u', (const char *[]){ ns, digest }, 2))
 		return 0;
 	found = ul_map_get(&record->used_ids, key.data, key.len);
-	key_release(&key);
 	return found == UL_MAP_NONE ? 0 : record->used[found].used_unix_s;
 }
 
@@ -320,11 +321,5 @@ bool ul_record_set_named(struct ul_record *record, const char *digest)
 
 bool ul_record_is_pinned(const struct ul_record *record, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < record->pin_count; i++) {
-		if (!strcmp(record->pins[i], name))
-			return true;
-	}
-	return false;
+	return ul_map_get_str(&record->pin_ids, name) != UL_MAP_NONE;
 }

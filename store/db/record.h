@@ -134,8 +134,13 @@ struct ul_record {
 	struct ul_map name_ids;   /* ns NUL name -> position */
 	struct ul_map used_ids;   /* ns NUL digest -> position */
 	struct ul_map named_ids;  /* digest -> position */
-	size_t named_saved;       /* of named, how many are in the database */
-	struct ul_arena arena;    /* owns all text */
+	struct ul_map pin_ids;    /* name or digest as pinned -> position */
+	/* Owned: where an identity is packed to be looked up. Never smaller
+	 * than the longest that was added, so that finding needs no memory. */
+	char *packed;
+	size_t packed_cap;
+	size_t named_saved;    /* of named, how many are in the database */
+	struct ul_arena arena; /* owns all text */
 };
 #define UL_RECORD_INIT ((struct ul_record){ .store_row = 0 })
 
@@ -161,7 +166,8 @@ int ul_record_save(struct ul_db *db, const char *store_kind,
 		   const char *store_path, struct ul_record *record,
 		   struct ul_err *err);
 
-/* The object of this identity, or UL_OBJECT_NONE. */
+/* The object of this identity, or UL_OBJECT_NONE where there is none; needs no
+ * memory. Thread: as all that looks things up here, one at a time. */
 uint32_t ul_record_find(const struct ul_record *record, uint8_t kind,
 			const char *ns, const char *snapshotter,
 			const char *key);

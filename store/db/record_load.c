@@ -28,6 +28,22 @@ static int load_open(struct load *load, enum ul_sql sql, struct ul_stmt **row)
 	return rc;
 }
 
+/* The same for what hangs on objects: between the first row and the last. */
+static int load_open_range(struct load *load, enum ul_sql sql,
+			   struct ul_stmt **row)
+{
+	const struct ul_record *record = load->record;
+	size_t count = record->object_count;
+	int rc = ul_stmt_get(load->db, sql, row, load->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(*row, ":first", count ? record->objects[0].row : 1);
+	ul_stmt_bind_i64(*row, ":last",
+			 count ? record->objects[count - 1].row : 0);
+	return 0;
+}
+
 /* The object in row `id`: objects were loaded in ascending row order. */
 static uint32_t load_object_at(const struct ul_record *record, int64_t id)
 {
@@ -145,8 +161,9 @@ static int load_ref_row(struct load *load, struct ul_stmt *row,
 	       record->objects[*source].row < id)
 		++*source;
 	if (*source == record->object_count ||
-	    record->objects[*source].row != id || target == UL_OBJECT_NONE ||
-	    kind < 0)
+	    record->objects[*source].row != id)
+		return 0; /* another store's */
+	if (target == UL_OBJECT_NONE || kind < 0)
 		return ul_err_set(load->err, UL_E_CORRUPT,
 				  "reference of no object");
 	refs = ul_grow(record->refs, &record->ref_cap, record->ref_count + 1,
@@ -172,7 +189,7 @@ static int load_ref_row(struct load *load, struct ul_stmt *row,
 static int load_refs(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open(load, UL_SQL_REFS, &row);
+	int rc = load_open_range(load, UL_SQL_REFS, &row);
 	uint32_t source = 0;
 
 	if (rc)
@@ -188,21 +205,20 @@ static int load_refs(struct load *load)
 static int load_configs(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open(load, UL_SQL_CONFIGS, &row);
+	int rc = load_open_range(load, UL_SQL_CONFIGS, &row);
 
 	if (rc)
 		return rc;
 	while ((rc = ul_stmt_next(row, load->err)) > 0) {
 		struct ul_record *record = load->record;
 		uint32_t at = load_object_at(record, ul_stmt_i64(row, 0));
-		struct ul_config_facts *config =
-		    ul_arena_alloc(&record->arena, sizeof *config);
+		struct ul_config_facts *config;
 
+		if (at == UL_OBJECT_NONE)
+			continue;
+		config = ul_arena_alloc(&record->arena, sizeof *config);
 		if (!config)
 			return ul_err_nomem(load->err);
-		if (at == UL_OBJECT_NONE)
-			return ul_err_set(load->err, UL_E_CORRUPT,
-					  "config of no object");
 		config->created_unix_s = ul_stmt_i64(row, 1);
 		config->diff_ids = load_text(load, row, 2, NULL);
 		config->labels = load_text(load, row, 3, NULL);
@@ -216,7 +232,7 @@ static int load_configs(struct load *load)
 static int load_measures(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open(load, UL_SQL_MEASURES, &row);
+	int rc = load_open_range(load, UL_SQL_MEASURES, &row);
 
 	if (rc)
 		return rc;
@@ -278,7 +294,7 @@ static int load_link_row(struct load *load, struct ul_stmt *row,
 static int load_links(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open(load, UL_SQL_MEASURE_LINKS, &row);
+	int rc = load_open_range(load, UL_SQL_MEASURE_LINKS, &row);
 	struct ul_measure *run = NULL;
 	size_t run_cap = 0;
 
@@ -352,7 +368,10 @@ static int load_pins(struct load *load)
 			return ul_err_nomem(load->err);
 		record->pins = pins;
 		pins[record->pin_count] = load_text(load, row, 0, NULL);
-		if (!pins[record->pin_count])
+		if (!pins[record->pin_count] ||
+		    !ul_map_set(&record->pin_ids, pins[record->pin_count],
+				strlen(pins[record->pin_count]),
+				(uint32_t)record->pin_count))
 			return ul_err_nomem(load->err);
 		record->pin_count++;
 	}

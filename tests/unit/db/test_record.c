@@ -598,6 +598,66 @@ static void test_record__identities_do_not_run_together(void **state)
 	ul_record_release(&record);
 }
 
+static void test_record__finding_needs_no_memory(void **state)
+{
+	struct ul_record record = UL_RECORD_INIT;
+	char longer[900], unknown[2000];
+	uint32_t a, b;
+
+	(void)state;
+	memset(longer, 'k', sizeof longer);
+	longer[sizeof longer - 1] = '\0';
+	memset(unknown, 'k', sizeof unknown);
+	unknown[sizeof unknown - 1] = '\0';
+	a = ul_record_object(&record, UL_KIND_BLOB, "", "", "short");
+	b = ul_record_object(&record, UL_KIND_FILE, "", "", longer);
+	assert_non_null(ul_record_name(&record, "", longer));
+	ul_mem_countdown = 0;
+	assert_int_equal(ul_record_find(&record, UL_KIND_BLOB, "", "", "short"),
+			 a);
+	assert_int_equal(ul_record_find(&record, UL_KIND_FILE, "", "", longer),
+			 b);
+	assert_int_equal(ul_record_find(&record, UL_KIND_FILE, "", "", unknown),
+			 UL_OBJECT_NONE);
+	assert_non_null(ul_record_find_name(&record, "", longer));
+	assert_null(ul_record_find_name(&record, "", unknown));
+	ul_mem_countdown = -1;
+	ul_record_release(&record);
+}
+
+/* Rows of several stores lie between one another. */
+static void test_record__stores_in_one_database_keep_apart(void **state)
+{
+	static const char *const paths[] = { "one", "two" };
+	struct scratch *scratch = *state;
+	struct ul_record records[2], loaded;
+	struct ul_err err = UL_ERR_INIT;
+	int i, round;
+
+	scratch_open(scratch);
+	random_state = SEED + 11;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(ul_record_load(scratch->db, "oci", paths[i],
+						&records[i], &err),
+				 0);
+	for (round = 0; round < 6; round++) {
+		fill(&records[round % 2]);
+		assert_int_equal(ul_record_save(scratch->db, "oci",
+						paths[round % 2],
+						&records[round % 2], &err),
+				 0);
+	}
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+		    ul_record_load(scratch->db, "oci", paths[i], &loaded, &err),
+		    0);
+		records_expect(&records[i], &loaded);
+		records_expect(&loaded, &records[i]);
+		ul_record_release(&loaded);
+		ul_record_release(&records[i]);
+	}
+}
+
 static void test_record__words_stand_in_the_order_of_the_kinds(void **state)
 {
 	int i;
@@ -633,6 +693,8 @@ int main(void)
 		RECORD(a_read_only_database_is_left_alone),
 		RECORD(pins_are_found),
 		RECORD(identities_do_not_run_together),
+		RECORD(finding_needs_no_memory),
+		RECORD(stores_in_one_database_keep_apart),
 		RECORD(words_stand_in_the_order_of_the_kinds),
 	};
 
