@@ -43,13 +43,17 @@ uint8_t ul_digest_alg_parse(const char *name, size_t len)
 	return UL_DIGEST_NONE;
 }
 
+/* Value + 1 of each hex digit; 0: none. A table, as digits come at random and
+ * a branch on them is guessed wrong as often as not. */
+static const uint8_t hex_values[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
 static int hex_value(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
+	return hex_values[(unsigned char)c] - 1;
 }
 
 bool ul_digest_parse_hex(uint8_t alg, const char *hex, struct ul_digest *ret)
@@ -63,7 +67,7 @@ bool ul_digest_parse_hex(uint8_t alg, const char *hex, struct ul_digest *ret)
 		int high = hex_value(hex[2 * i]);
 		int low = hex_value(hex[2 * i + 1]);
 
-		if (high < 0 || low < 0)
+		if ((high | low) < 0)
 			return false;
 		digest.bytes[i] = (uint8_t)(high << 4 | low);
 	}

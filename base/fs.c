@@ -1,6 +1,5 @@
 #include "base/fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/scan.h"
 
 enum { FILE_READ_BYTES = 64 * 1024 };
 
@@ -109,34 +109,33 @@ bool ul_names_add(struct ul_names *names, const char *name)
 	return grown[names->len] && ++names->len;
 }
 
-static void closedirp(DIR **dir)
+static bool names_add_batch(struct ul_names *names, const struct ul_scan *scan)
 {
-	if (*dir)
-		closedir(*dir);
+	size_t i;
+
+	for (i = 0; i < scan->len; i++) {
+		if (!ul_names_add(names, scan->entries[i].name))
+			return false;
+	}
+	return true;
 }
 
 int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	ul_cleanup(closedirp) DIR *dir = NULL;
-	struct dirent *entry;
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ul_cleanup(ul_scan_release) struct ul_scan scan = UL_SCAN_INIT;
+	ul_cleanup(ul_closep) int fd = ul_scan_open(dirfd, ".");
+	int rc;
 
 	if (fd < 0)
 		return ul_err_sys(err, "open directory");
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return ul_err_sys(err, "open directory");
-	}
-	while (errno = 0, (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		if (!ul_names_add(&names, entry->d_name))
+	while ((rc = ul_scan_next(&scan, fd)) > 0) {
+		if (!names_add_batch(&names, &scan))
 			return ul_err_nomem(err);
 	}
-	if (errno)
-		return ul_err_sys(err, "read directory");
+	if (rc < 0)
+		return errno == ENOMEM ? ul_err_nomem(err)
+				       : ul_err_sys(err, "read directory");
 	if (names.len)
 		qsort(names.names, names.len, sizeof *names.names, names_cmp);
 	*ret_names = names;

@@ -66,6 +66,7 @@ struct ul_object {
 	bool is_reachable; /* at the last scan */
 	bool is_known;     /* ever seen reachable, or imported by us */
 	bool is_released;  /* a prune or untag of ours let go of it */
+	bool is_named;     /* an image that the index named, see index_hash */
 	bool is_dirty;     /* row to be written */
 	bool refs_dirty;   /* references (and config) to be written */
 	bool measure_dirty;
@@ -115,6 +116,7 @@ struct ul_record {
 	int64_t scanned_unix_s; /* time of the last scan that was saved */
 	int64_t walked_unix_s;  /* of the last independent walk; 0: never */
 	int64_t residual_bytes; /* what it found */
+	uint64_t index_hash;    /* of the index as last read; 0: unknown */
 	bool store_dirty;
 
 	struct ul_object *objects; /* owned */

@@ -110,6 +110,7 @@ static int load_object_row(struct load *load, struct ul_stmt *row)
 	object->kept_reason =
 	    load_text(load, row, 17, last ? last->kept_reason : NULL);
 	object->diff_id = load_text(load, row, 18, NULL);
+	object->is_named = ul_stmt_i64(row, 19) != 0;
 	object->is_dirty = false;
 	if (!object->media_type || !object->artifact_type ||
 	    !object->platform || !object->kept_reason || !object->diff_id)
@@ -413,6 +414,7 @@ static int load_store(struct load *load, const char *kind, const char *path)
 	record->scanned_unix_s = ul_stmt_i64(row, 3);
 	record->walked_unix_s = ul_stmt_i64(row, 4);
 	record->residual_bytes = ul_stmt_i64(row, 5);
+	record->index_hash = (uint64_t)ul_stmt_i64(row, 6);
 	return record->store_uid ? 1 : ul_err_nomem(load->err);
 }
 

@@ -69,6 +69,7 @@ static int save_store(struct save *save, const char *kind, const char *path)
 	ul_stmt_bind_i64(set, ":scanned", record->scanned_unix_s);
 	ul_stmt_bind_i64(set, ":walked", record->walked_unix_s);
 	ul_stmt_bind_i64(set, ":residual", record->residual_bytes);
+	ul_stmt_bind_i64(set, ":index_hash", (int64_t)record->index_hash);
 	return ul_stmt_run(set, save->err);
 }
 
@@ -111,6 +112,7 @@ static int save_object_row(struct save *save, const struct ul_object *object)
 	ul_stmt_bind_i64(set, ":is_reachable", object->is_reachable);
 	ul_stmt_bind_i64(set, ":is_known", object->is_known);
 	ul_stmt_bind_i64(set, ":is_released", object->is_released);
+	ul_stmt_bind_i64(set, ":is_named", object->is_named);
 	ul_stmt_bind_i64(set, ":reachable_unix_s", object->reachable_unix_s);
 	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
 	return ul_stmt_run(set, save->err);

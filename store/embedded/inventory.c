@@ -35,12 +35,16 @@ struct take {
 	struct ul_err *err;
 };
 
-/* 1 with *item filled, 0 where it vanished, negative: failed. */
-static int item_stat(struct take *take, const char *path, struct ul_item *item)
+/*
+ * `name` in the open directory, `path` in the store. 1 with *item filled, 0
+ * where it vanished, negative: failed.
+ */
+static int item_stat(struct take *take, int dirfd, const char *name,
+		     const char *path, struct ul_item *item)
 {
 	struct stat st;
 
-	if (fstatat(take->store->root_fd, path, &st, AT_SYMLINK_NOFOLLOW)) {
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (errno == ENOENT)
 			return 0;
 		return ul_err_sys(take->err, "stat %s/%s", take->store->path,
@@ -109,7 +113,7 @@ static int overhead_add(struct take *take, const struct ul_item *item)
 static int count_overhead(struct take *take, const char *path)
 {
 	struct ul_item item;
-	int rc = item_stat(take, path, &item);
+	int rc = item_stat(take, take->store->root_fd, path, path, &item);
 
 	return rc > 0 ? overhead_add(take, &item) : rc;
 }
@@ -151,10 +155,12 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	ul_cleanup(ul_closep) int fd = -1;
-	char path[1024];
-	size_t i;
+	char path[1024] = "";
+	size_t i, len = 0;
 	int rc;
 
+	if (strcmp(dir, "."))
+		len = (size_t)snprintf(path, sizeof path, "%s/", dir);
 	rc = ul_dir_open(take->store->root_fd, dir, &fd, take->err);
 	if (!rc)
 		rc = ul_dir_names(fd, &names, take->err);
@@ -162,11 +168,9 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 		rc = count_overhead(take, dir);
 	for (i = 0; !rc && i < names.len; i++) {
 		struct ul_item item;
-		int prefix = !strcmp(dir, ".") ? 0 : (int)strlen(dir);
 
-		snprintf(path, sizeof path, "%.*s%s%s", prefix, dir,
-			 prefix ? "/" : "", names.names[i]);
-		rc = item_stat(take, path, &item);
+		snprintf(path + len, sizeof path - len, "%s", names.names[i]);
+		rc = item_stat(take, fd, names.names[i], path, &item);
 		if (rc > 0)
 			rc = classify(take, names.names[i], &item);
 	}
@@ -300,7 +304,8 @@ static bool trash_names(const struct ul_trash_record *record,
 }
 
 /* What the record does not speak of is unknown here as elsewhere. */
-static int take_trash_name(struct take *take, const char *dir, const char *name,
+static int take_trash_name(struct take *take, int dirfd, const char *dir,
+			   const char *name,
 			   const struct ul_trash_record *record,
 			   const struct ul_map *names)
 {
@@ -310,7 +315,7 @@ static int take_trash_name(struct take *take, const char *dir, const char *name,
 	int rc;
 
 	snprintf(path, sizeof path, "trash/%s/%s", dir, name);
-	rc = item_stat(take, path, &item);
+	rc = item_stat(take, dirfd, name, path, &item);
 	if (rc <= 0)
 		return rc;
 	if (at != UL_MAP_NONE)
@@ -339,7 +344,8 @@ static int take_trash(struct take *take, const char *dir,
 	if (!rc)
 		rc = ul_dir_names(fd, &names, take->err);
 	for (i = 0; !rc && i < names.len; i++)
-		rc = take_trash_name(take, dir, names.names[i], record, &known);
+		rc = take_trash_name(take, fd, dir, names.names[i], record,
+				     &known);
 	return rc;
 }
 

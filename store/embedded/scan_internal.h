@@ -1,5 +1,6 @@
 /* store/embedded/scan_internal.h - one scan under way; what scan.c,
- * scan_content.c, scan_measure.c, scan_graph.c and scan_images.c share. */
+ * scan_index.c, scan_content.c, scan_measure.c, scan_graph.c and scan_images.c
+ * share. */
 #ifndef UL_STORE_EMBEDDED_SCAN_INTERNAL_H
 #define UL_STORE_EMBEDDED_SCAN_INTERNAL_H
 
@@ -37,7 +38,7 @@ struct ul_scan {
 	struct ul_view *view;
 	struct ul_record *record; /* view->record */
 	struct ul_inventory inventory;
-	struct ul_layout_index *index; /* NULL: damaged */
+	struct ul_layout_index *index; /* NULL: damaged, or as recorded */
 	struct ul_leases leases;
 	struct ul_snapshots snapshots;
 	struct scan_object *objects; /* owned; by object number */
@@ -51,6 +52,10 @@ struct ul_scan {
 
 /* The object of this identity with a scan_object to it; NONE: no memory. */
 uint32_t scan_object(struct ul_scan *scan, enum ul_kind kind, const char *key);
+
+/* Images, what they stand for, names that came, moved or vanished. A damaged
+ * index becomes the view's refusal (I7). */
+int scan_index(struct ul_scan *scan);
 
 /* Read what blobs refer to, as far as not recorded yet. */
 int scan_content(struct ul_scan *scan);

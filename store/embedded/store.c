@@ -437,33 +437,38 @@ void ul_embedded_unlockp(struct ul_embedded **locked)
 	*locked = NULL;
 }
 
-static int index_read_once(struct ul_embedded *store,
+static int index_read_once(struct ul_embedded *store, uint64_t known_hash,
 			   struct ul_layout_index **ret_index,
 			   uint64_t *ret_hash, struct ul_err *err)
 {
 	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	uint64_t hash;
 	int rc = ul_file_read(store->oci_fd, "index.json", UL_INDEX_MAX_BYTES,
 			      &text, err);
 
 	if (rc == UL_E_ABSENT)
 		return ul_err_set(err, UL_E_CORRUPT, "index.json is missing");
-	if (!rc)
+	if (rc)
+		return rc;
+	hash = XXH3_64bits(text.data, text.len);
+	if (!known_hash || hash != known_hash)
 		rc = ul_layout_index_parse(ul_buf_str(&text), text.len,
 					   ret_index, err);
 	if (!rc && ret_hash)
-		*ret_hash = XXH3_64bits(text.data, text.len);
+		*ret_hash = hash;
 	return rc;
 }
 
-int ul_embedded_index_read(struct ul_embedded *store,
-			   struct ul_layout_index **ret_index,
-			   uint64_t *ret_hash, struct ul_err *err)
+int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
+			       struct ul_layout_index **ret_index,
+			       uint64_t *ret_hash, struct ul_err *err)
 {
 	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
 	int waited_ms, rc;
 
 	for (waited_ms = 0;; waited_ms += INDEX_PAUSE_MS) {
-		rc = index_read_once(store, ret_index, ret_hash, err);
+		rc = index_read_once(store, known_hash, ret_index, ret_hash,
+				     err);
 		if (rc != UL_E_CORRUPT || waited_ms >= store->index_wait_ms)
 			break;
 		nanosleep(&pause, NULL);
@@ -471,12 +476,19 @@ int ul_embedded_index_read(struct ul_embedded *store,
 	return rc ? ul_err_wrap(err, "%s/oci/index.json", store->path) : 0;
 }
 
+int ul_embedded_index_read(struct ul_embedded *store,
+			   struct ul_layout_index **ret_index,
+			   uint64_t *ret_hash, struct ul_err *err)
+{
+	return ul_embedded_index_read_new(store, 0, ret_index, ret_hash, err);
+}
+
 static int index_expect(struct ul_embedded *store, uint64_t expected_hash,
 			struct ul_err *err)
 {
 	struct ul_layout_index *index = NULL;
 	uint64_t hash;
-	int rc = index_read_once(store, &index, &hash, err);
+	int rc = index_read_once(store, 0, &index, &hash, err);
 
 	ul_layout_index_free(index);
 	if (rc && rc != UL_E_CORRUPT)

@@ -83,6 +83,12 @@ int ul_embedded_index_read(struct ul_embedded *store,
 			   struct ul_layout_index **ret_index,
 			   uint64_t *ret_hash, struct ul_err *err);
 
+/* The same, but *ret_index stays as it is where the content is the one of
+ * `known_hash` (0: of none). */
+int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
+			       struct ul_layout_index **ret_index,
+			       uint64_t *ret_hash, struct ul_err *err);
+
 /*
  * Replace index.json, durably, under the lock. UL_E_CONFLICT, nothing done,
  * where its content is no longer the one of `expected_hash`.

@@ -67,6 +67,7 @@ static void fill_object(struct ul_record *record, uint32_t at)
 	object->is_reachable = below(2);
 	object->is_known = below(2);
 	object->is_released = below(2);
+	object->is_named = below(2);
 	object->media_type = word(record, "type");
 	object->artifact_type = word(record, "artifact");
 	object->platform = word(record, "platform");
@@ -221,6 +222,7 @@ static void objects_expect(const struct ul_record *a,
 	assert_int_equal(left->content, right->content);
 	assert_int_equal(left->is_attestation, right->is_attestation);
 	assert_int_equal(left->is_present, right->is_present);
+	assert_int_equal(left->is_named, right->is_named);
 	assert_int_equal(left->is_reachable, right->is_reachable);
 	assert_int_equal(left->is_known, right->is_known);
 	assert_int_equal(left->is_released, right->is_released);

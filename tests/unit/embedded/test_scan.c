@@ -178,6 +178,92 @@ static void test_scan__a_moved_name_leaves_its_old_digest_behind(void **state)
 	ul_view_release(&view);
 }
 
+/* The names of a view's images, in order, in one line. */
+static const char *names_of(const struct ul_view *view)
+{
+	static char line[256];
+	size_t i, n;
+
+	line[0] = '\0';
+	for (i = 0; i < view->image_count; i++) {
+		for (n = 0; n < view->images[i].name_count; n++) {
+			uint32_t name = view->images[i].names[n];
+
+			snprintf(line + strlen(line),
+				 sizeof line - strlen(line), "%.12s ",
+				 view->record.objects[name].key);
+		}
+	}
+	return line;
+}
+
+static void test_scan__an_index_that_is_recorded_says_the_same(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", "base");
+	struct content_image nameless = image_put(fixture, "nameless", "base");
+	int64_t now = start();
+	struct ul_view view;
+	char names[256];
+	int i;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL },
+		  { NULL, nameless.manifest.text, NULL },
+		  { "also", app.manifest.text, NULL });
+	view = content_scan(fixture, now);
+	assert_int_not_equal(view.record.index_hash, 0);
+	strcpy(names, names_of(&view));
+	assert_int_equal(view.image_count, 2);
+	ul_view_release(&view);
+	for (i = 1; i < 3; i++) {
+		view = content_scan(fixture, now + i);
+		assert_int_equal(view.record.index_hash, view.roots_stamp);
+		assert_string_equal(names_of(&view), names);
+		assert_true(reachable(&view, app.layer));
+		assert_true(reachable(&view, nameless.layer));
+		assert_true(image_of(&view, nameless.manifest)->is_nameless);
+		ul_view_release(&view);
+	}
+	/* As long as before, and another. */
+	INDEX_PUT(fixture, { "apq", app.manifest.text, NULL },
+		  { NULL, nameless.manifest.text, NULL },
+		  { "also", app.manifest.text, NULL });
+	view = content_scan(fixture, now + 4);
+	assert_null(strstr(names_of(&view), "app"));
+	assert_non_null(strstr(names_of(&view), "apq"));
+	ul_view_release(&view);
+}
+
+/* What no reading has seen: the name left the index, and is in it again. */
+static void test_scan__a_recorded_index_that_came_back_is_read(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", NULL);
+	int64_t now = start();
+	struct ul_view view;
+	uint32_t name;
+	struct ul_err err = UL_ERR_INIT;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	view = content_scan(fixture, now);
+	name = ul_record_find(&view.record, UL_KIND_IMAGE, "", "", "app");
+	assert_int_equal(
+	    fixture->store->base.ops->lock(&fixture->store->base, &err), 0);
+	assert_int_equal(
+	    fixture->store->base.ops->remove_roots(&fixture->store->base, &view,
+						   &name, 1, NULL, NULL, &err),
+	    0);
+	ul_embedded_unlock(fixture->store);
+	ul_view_release(&view);
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	view = content_scan(fixture, now + 1);
+	assert_int_equal(
+	    ul_record_find_name(&view.record, "", "app")->vanished_unix_s, 0);
+	assert_true(reachable(&view, app.layer));
+	assert_int_equal(view.note_count, 0);
+	ul_view_release(&view);
+}
+
 static void
 test_scan__entries_that_never_had_a_name_are_no_dangling(void **state)
 {
@@ -657,6 +743,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCAN(names_vanish_and_come_back),
 		SCAN(a_moved_name_leaves_its_old_digest_behind),
+		SCAN(an_index_that_is_recorded_says_the_same),
+		SCAN(a_recorded_index_that_came_back_is_read),
 		SCAN(entries_that_never_had_a_name_are_no_dangling),
 		SCAN(one_name_on_many_digests_keeps_them_all),
 		SCAN(referrers_live_with_their_subject),
