@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "accounting/report.h"
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/followers.h"
 #include "store/graph/mark.h"
 #include "store/graph/retained.h"
-#include "store/oci/reference.h"
 #include "store/view.h"
 
 void ul_image_rows_release(struct ul_image_rows *rows)
@@ -208,7 +207,7 @@ struct uniques {
 	uint64_t *retained; /* owned; by node */
 	bool *held;         /* owned; by node */
 	bool *chosen;       /* owned; by image: scratch */
-	bool tags;          /* there are some that follow a subject */
+	struct ul_followers followers;
 };
 
 static void uniques_release(struct uniques *uniques)
@@ -216,11 +215,12 @@ static void uniques_release(struct uniques *uniques)
 	free(uniques->retained);
 	free(uniques->held);
 	free(uniques->chosen);
+	ul_followers_release(&uniques->followers);
 }
 
 /* With the tags that follow it, where there are any: then a set goes. */
 static int row_unique(const struct ul_view *view, size_t at,
-		      const struct uniques *uniques, uint64_t *ret_bytes,
+		      struct uniques *uniques, uint64_t *ret_bytes,
 		      struct ul_err *err)
 {
 	bool *chosen = uniques->chosen;
@@ -228,11 +228,11 @@ static int row_unique(const struct ul_view *view, size_t at,
 	size_t i, count = 0;
 
 	*ret_bytes = uniques->retained[view->images[at].group];
-	if (is_exact && !uniques->tags)
+	if (is_exact && !ul_followers_has(&uniques->followers, at))
 		return 0;
 	memset(chosen, 0, view->image_count);
 	chosen[at] = true;
-	ul_view_follow(view, chosen);
+	ul_followers_choose(&uniques->followers, chosen);
 	for (i = 0; i < view->image_count; i++)
 		count += chosen[i];
 	if (is_exact && count == 1)
@@ -240,24 +240,7 @@ static int row_unique(const struct ul_view *view, size_t at,
 	return chosen_gain(view, chosen, ret_bytes, err);
 }
 
-static bool has_subject_tags(const struct ul_view *view)
-{
-	struct ul_digest subject;
-	size_t i, n;
-
-	for (i = 0; i < view->image_count; i++) {
-		for (n = 0; n < view->images[i].name_count; n++) {
-			uint32_t name = view->images[i].names[n];
-
-			if (ul_reference_subject_tag(
-				view->record.objects[name].key, &subject))
-				return true;
-		}
-	}
-	return false;
-}
-
-static int rows_fill(struct reach *reach, const struct uniques *uniques,
+static int rows_fill(struct reach *reach, struct uniques *uniques,
 		     struct ul_image_rows *rows, struct ul_err *err)
 {
 	const struct ul_view *view = reach->view;
@@ -287,11 +270,12 @@ static int rows_fill(struct reach *reach, const struct uniques *uniques,
 static int uniques_init(struct uniques *uniques, const struct ul_view *view,
 			struct ul_err *err)
 {
-	uniques->tags = has_subject_tags(view);
 	uniques->held = held_groups(view);
 	uniques->chosen = ul_calloc(view->image_count, sizeof(bool));
 	if (!uniques->held || !uniques->chosen)
 		return ul_err_nomem(err);
+	if (ul_followers_build(view, &uniques->followers, err))
+		return err->code;
 	return ul_retained(&view->graph, &uniques->retained, err);
 }
 
@@ -303,7 +287,9 @@ int ul_image_rows_build(const struct ul_view *view,
 	ul_cleanup(reach_release) struct reach reach = {
 		.inodes = UL_MAP_INIT,
 	};
-	ul_cleanup(uniques_release) struct uniques uniques = { .tags = false };
+	ul_cleanup(uniques_release) struct uniques uniques = {
+		.followers = UL_FOLLOWERS_INIT,
+	};
 	int rc;
 
 	rows.len = view->image_count;

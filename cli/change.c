@@ -10,17 +10,6 @@
 #include "store/graph/mark.h"
 #include "store/view.h"
 
-static bool is_listed(const uint32_t *objects, size_t count, uint32_t object)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		if (objects[i] == object)
-			return true;
-	}
-	return false;
-}
-
 static int loss_mark(const struct ul_view *view, const struct ul_bits *without,
 		     struct ul_mark *before, struct ul_mark *after,
 		     struct ul_err *err)
@@ -37,8 +26,8 @@ static int loss_mark(const struct ul_view *view, const struct ul_bits *without,
 }
 
 static void loss_count(const struct ul_view *view, const struct ul_mark *before,
-		       const struct ul_mark *after, const uint32_t *objects,
-		       size_t count, struct ul_loss *loss)
+		       const struct ul_mark *after,
+		       const struct ul_bits *without, struct ul_loss *loss)
 {
 	size_t i;
 
@@ -48,7 +37,7 @@ static void loss_count(const struct ul_view *view, const struct ul_mark *before,
 		if (!object->is_present ||
 		    !ul_mark_keeps(before, &view->graph, (uint32_t)i) ||
 		    ul_mark_keeps(after, &view->graph, (uint32_t)i) ||
-		    is_listed(objects, count, (uint32_t)i))
+		    ul_bits_get(without, (uint32_t)i))
 			continue;
 		loss->blob_count += object->kind == UL_KIND_BLOB;
 		loss->snapshot_count += object->kind == UL_KIND_SNAPSHOT;
@@ -58,7 +47,7 @@ static void loss_count(const struct ul_view *view, const struct ul_mark *before,
 
 		if (ul_bits_get(&before->reached, node) &&
 		    !ul_bits_get(&after->reached, node) &&
-		    !is_listed(objects, count, view->files[i].object))
+		    !ul_bits_get(without, view->files[i].object))
 			loss->allocated_bytes +=
 			    view->graph.nodes[node].weight_bytes;
 	}
@@ -81,7 +70,7 @@ int ul_loss_build(const struct ul_view *view, const uint32_t *objects,
 	if (rc)
 		return rc;
 	*ret_loss = (struct ul_loss){ .blob_count = 0 };
-	loss_count(view, &before, &after, objects, count, ret_loss);
+	loss_count(view, &before, &after, &without, ret_loss);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "gc/saved.h"
+#include "store/followers.h"
 #include "store/graph/mark.h"
 #include "store/view.h"
 
@@ -201,15 +202,20 @@ static int take_verdicts(struct decide *decide,
 static int take_followers(struct decide *decide)
 {
 	const struct ul_view *view = decide->view;
+	ul_cleanup(ul_followers_release) struct ul_followers followers =
+	    UL_FOLLOWERS_INIT;
 	ul_cleanup(ul_freep) bool *chosen =
 	    ul_calloc(view->image_count, sizeof *chosen);
 	ul_cleanup(ul_freep) bool *was =
 	    ul_calloc(view->image_count, sizeof *was);
 	size_t i, n;
-	int rc = 0;
+	int rc;
 
 	if (!chosen || !was)
 		return ul_err_nomem(decide->err);
+	rc = ul_followers_build(view, &followers, decide->err);
+	if (rc)
+		return rc;
 	for (i = 0; i < view->image_count; i++) {
 		const struct ul_view_image *image = &view->images[i];
 
@@ -219,7 +225,7 @@ static int take_followers(struct decide *decide)
 							     image->names[n]);
 		was[i] = chosen[i];
 	}
-	ul_view_follow(view, chosen);
+	ul_followers_choose(&followers, chosen);
 	for (i = 0; !rc && i < view->image_count; i++) {
 		for (n = 0; !rc && chosen[i] && !was[i] &&
 			    n < view->images[i].name_count;

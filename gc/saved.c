@@ -1,6 +1,7 @@
 #include "gc/saved.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -9,33 +10,72 @@
 #include "store/graph/mark.h"
 #include "store/view.h"
 
+/* A name, and an image that it stands for. */
+struct named {
+	uint32_t name, image;
+};
+
+static int named_cmp(const void *a, const void *b)
+{
+	const struct named *left = a, *right = b;
+
+	if (left->name != right->name)
+		return left->name < right->name ? -1 : 1;
+	return left->image < right->image ? -1 : left->image > right->image;
+}
+
+static struct named *named_list(const struct ul_view *view, size_t *ret_count)
+{
+	struct named *list;
+	size_t i, n, count = 0;
+
+	for (i = 0; i < view->image_count; i++)
+		count += view->images[i].name_count;
+	list = ul_malloc(count * sizeof *list);
+	*ret_count = count;
+	for (i = 0, count = 0; list && i < view->image_count; i++) {
+		for (n = 0; n < view->images[i].name_count; n++)
+			list[count++] = (struct named){
+				.name = view->images[i].names[n],
+				.image = (uint32_t)i,
+			};
+	}
+	if (list && count)
+		qsort(list, count, sizeof *list, named_cmp);
+	return list;
+}
+
 /* The image that a name stands for; the one of that digest where it stands
  * for several. */
 static const struct ul_view_image *image_of(const struct ul_view *view,
-					    uint32_t name, const char *digest)
+					    const struct named *list,
+					    size_t count, uint32_t name,
+					    const char *digest)
 {
 	const struct ul_view_image *found = NULL;
-	size_t i, n;
+	size_t low = 0, high = count;
 
-	for (i = 0; i < view->image_count; i++) {
-		const struct ul_view_image *image = &view->images[i];
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
 
-		for (n = 0; n < image->name_count; n++) {
-			if (image->names[n] == name &&
-			    (!found || !strcmp(image->digest, digest)))
-				found = image;
-		}
+		if (list[middle].name < name)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < count && list[low].name == name; low++) {
+		const struct ul_view_image *image =
+		    &view->images[list[low].image];
+
+		if (!found || !strcmp(image->digest, digest))
+			found = image;
 	}
 	return found;
 }
 
-static int root_check(const struct ul_view *view,
-		      const struct ul_plan_item *item, uint32_t at,
-		      struct ul_err *err)
+static int root_check(const struct ul_plan_item *item,
+		      const struct ul_view_image *image, struct ul_err *err)
 {
-	const struct ul_view_image *image =
-	    at == UL_OBJECT_NONE ? NULL : image_of(view, at, item->digest);
-
 	if (!image)
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "the plan no longer fits: %s is gone",
@@ -79,15 +119,21 @@ int ul_saved_roots(const struct ul_view *view, const struct ul_plan *saved,
 		   struct ul_plan *plan, struct ul_bits *without,
 		   struct ul_err *err)
 {
-	size_t i;
+	size_t i, count;
+	ul_cleanup(ul_freep) struct named *names = named_list(view, &count);
 	int rc = 0;
 
+	if (!names)
+		return ul_err_nomem(err);
 	for (i = 0; !rc && i < saved->remove.len; i++) {
 		struct ul_plan_item item = saved->remove.items[i];
 
 		item.object = ul_record_find(&view->record, item.kind, item.ns,
 					     item.snapshotter, item.key);
-		rc = root_check(view, &item, item.object, err);
+		rc = root_check(
+		    &item,
+		    image_of(view, names, count, item.object, item.digest),
+		    err);
 		if (rc)
 			return rc;
 		ul_bits_set(without, item.object);

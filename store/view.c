@@ -2,12 +2,9 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/digest.h"
 #include "base/mem.h"
 #include "store/backend.h"
-#include "store/oci/reference.h"
 
 void ul_view_release(struct ul_view *view)
 {
@@ -21,76 +18,6 @@ void ul_view_release(struct ul_view *view)
 	free(view->notes);
 	ul_arena_release(&view->arena);
 	*view = UL_VIEW_INIT;
-}
-
-static bool image_has(const struct ul_view *view,
-		      const struct ul_view_image *image, const char *digest)
-{
-	size_t i;
-
-	if (!strcmp(image->digest, digest))
-		return true;
-	for (i = 0; i < image->platform_count; i++) {
-		uint32_t manifest = image->platforms[i].manifest;
-
-		if (!strcmp(view->record.objects[manifest].key, digest))
-			return true;
-	}
-	return false;
-}
-
-/* Whether some chosen image has this manifest, and no other image has. */
-static bool subject_goes(const struct ul_view *view, const bool *chosen,
-			 const char *digest)
-{
-	bool goes = false;
-	size_t i;
-
-	for (i = 0; i < view->image_count; i++) {
-		if (!image_has(view, &view->images[i], digest))
-			continue;
-		if (!chosen[i])
-			return false;
-		goes = true;
-	}
-	return goes;
-}
-
-static bool image_follows(const struct ul_view *view, const bool *chosen,
-			  const struct ul_view_image *image)
-{
-	char digest[UL_DIGEST_TEXT_MAX];
-	struct ul_digest subject;
-	size_t i;
-
-	for (i = 0; i < image->name_count; i++) {
-		const char *name = view->record.objects[image->names[i]].key;
-
-		if (!ul_reference_subject_tag(name, &subject))
-			return false;
-		ul_digest_format(&subject, digest);
-		if (!subject_goes(view, chosen, digest))
-			return false;
-	}
-	return image->name_count > 0;
-}
-
-void ul_view_follow(const struct ul_view *view, bool *chosen)
-{
-	bool is_changed;
-	size_t i;
-
-	/* A signature may itself be signed. */
-	do {
-		is_changed = false;
-		for (i = 0; i < view->image_count; i++) {
-			if (chosen[i] || view->images[i].is_pinned ||
-			    view->images[i].containers ||
-			    !image_follows(view, chosen, &view->images[i]))
-				continue;
-			chosen[i] = is_changed = true;
-		}
-	} while (is_changed);
 }
 
 bool ul_view_note(struct ul_view *view, const char *fmt, ...)

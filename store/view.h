@@ -114,13 +114,6 @@ struct ul_view {
 /* Free what the view owns. Safe on UL_VIEW_INIT and safe twice. */
 void ul_view_release(struct ul_view *view);
 
-/*
- * Tags "sha256-<hex>.sig|.att|.sbom" follow their subject: mark in chosen
- * (one flag an image) those all of whose names name a manifest of a chosen
- * image and none of one that stays; never one that is pinned or in use.
- */
-void ul_view_follow(const struct ul_view *view, bool *chosen);
-
 /* Add a line to the notes. False without memory. */
 bool ul_view_note(struct ul_view *view, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -269,24 +269,32 @@ int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
 			     &before, &after, err);
 }
 
-static bool is_listed(const struct ul_view *view, const uint32_t *objects,
-		      size_t count, const struct ul_layout_entry *entry)
+/* The names (digests, of nameless entries) that these objects are. */
+static int listed_init(struct ul_map *listed, const struct ul_view *view,
+		       const uint32_t *objects, size_t count,
+		       struct ul_err *err)
 {
-	char digest[UL_DIGEST_TEXT_MAX];
-	const char *key = entry->name;
 	size_t i;
 
-	ul_digest_format(&entry->descriptor.digest, digest);
-	if (!key)
-		key = digest;
 	for (i = 0; i < count; i++) {
 		const struct ul_object *object =
 		    &view->record.objects[objects[i]];
 
-		if (object->kind == UL_KIND_IMAGE && !strcmp(object->key, key))
-			return true;
+		if (object->kind == UL_KIND_IMAGE &&
+		    !ul_map_set(listed, object->key, strlen(object->key), 1))
+			return ul_err_nomem(err);
 	}
-	return false;
+	return 0;
+}
+
+static bool is_listed(const struct ul_map *listed,
+		      const struct ul_layout_entry *entry)
+{
+	char digest[UL_DIGEST_TEXT_MAX];
+	const char *key = entry->name;
+
+	ul_digest_format(&entry->descriptor.digest, digest);
+	return ul_map_get_str(listed, key ? key : digest) != UL_MAP_NONE;
 }
 
 /* Take the listed entries out of the index; their JSON goes to entries. */
@@ -295,13 +303,15 @@ static int entries_take(struct ul_layout_index *index,
 			size_t count, struct ul_names *entries,
 			struct ul_err *err)
 {
+	ul_cleanup(ul_map_release) struct ul_map listed = UL_MAP_INIT;
 	size_t i = 0;
 
+	if (listed_init(&listed, view, objects, count, err))
+		return err->code;
 	while (i < ul_layout_index_count(index)) {
 		ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
 
-		if (!is_listed(view, objects, count,
-			       ul_layout_index_entry(index, i))) {
+		if (!is_listed(&listed, ul_layout_index_entry(index, i))) {
 			i++;
 			continue;
 		}

@@ -286,28 +286,25 @@ static int scan_clock(struct ul_scan *scan)
 
 /* A name that vanished is remembered while its manifest can be brought back. */
 static bool name_can_come_back(const struct ul_scan *scan,
+			       const struct ul_map *trashed,
 			       const struct ul_name *name)
 {
 	uint32_t at =
 	    ul_record_find(scan->record, UL_KIND_BLOB, "", "", name->digest);
-	size_t i;
 
 	if (at != UL_OBJECT_NONE && scan->objects[at].item != UL_OBJECT_NONE)
 		return true;
-	for (i = 0; i < scan->view->trash_count; i++) {
-		if (!strcmp(scan->view->trash[i].key, name->digest))
-			return true;
-	}
-	return false;
+	return ul_map_get_str(trashed, name->digest) != UL_MAP_NONE;
 }
 
-static bool note_name(struct ul_scan *scan, struct ul_name *name)
+static bool note_name(struct ul_scan *scan, const struct ul_map *trashed,
+		      struct ul_name *name)
 {
 	char when[UL_TIME_TEXT_MAX];
 
 	if (!name->vanished_unix_s)
 		return true;
-	name->is_gone = !name_can_come_back(scan, name);
+	name->is_gone = !name_can_come_back(scan, trashed, name);
 	if (name->is_gone || name->is_ours)
 		return true;
 	ul_time_format(name->vanished_unix_s, when);
@@ -334,15 +331,20 @@ static bool note_missing(struct ul_view *view,
 
 static int scan_notes(struct ul_scan *scan)
 {
+	ul_cleanup(ul_map_release) struct ul_map trashed = UL_MAP_INIT;
 	struct ul_view *view = scan->view;
 	size_t i;
 	bool ok = true;
 
 	for (i = 0; ok && i < view->image_count; i++)
 		ok = note_missing(view, &view->images[i]);
+	for (i = 0; ok && i < view->trash_count; i++) {
+		const char *key = view->trash[i].key;
 
+		ok = ul_map_set(&trashed, key, strlen(key), 1);
+	}
 	for (i = 0; ok && i < view->record.name_count; i++)
-		ok = note_name(scan, &view->record.names[i]);
+		ok = note_name(scan, &trashed, &view->record.names[i]);
 	for (i = 0; ok && i < scan->inventory.len; i++) {
 		if (scan->inventory.items[i].kind == UL_ITEM_UNKNOWN)
 			ok = ul_view_note(view,

@@ -179,17 +179,21 @@ static struct ul_view_image *image_row(struct images *images, uint32_t target)
 	return &rows[view->image_count++];
 }
 
+/* Room is doubled whenever the count is a power of two. */
 static int image_add_name(struct images *images, struct ul_view_image *image,
 			  uint32_t name)
 {
-	uint32_t *names = ul_arena_alloc(
-	    &images->view->arena, (image->name_count + 1) * sizeof *names);
-	size_t i;
+	size_t count = image->name_count;
+	uint32_t *names = image->names;
 
-	if (!names)
-		return ul_err_nomem(images->scan->err);
-	for (i = 0; i < image->name_count; i++)
-		names[i] = image->names[i];
+	if (!(count & (count - 1))) {
+		names = ul_arena_alloc(&images->view->arena,
+				       (count ? 2 * count : 1) * sizeof *names);
+		if (!names)
+			return ul_err_nomem(images->scan->err);
+		if (count)
+			memcpy(names, image->names, count * sizeof *names);
+	}
 	names[image->name_count++] = name;
 	image->names = names;
 	return 0;
@@ -265,39 +269,101 @@ static uint32_t unpacked_below(const struct ul_scan *scan, uint32_t at)
 	return UL_OBJECT_NONE;
 }
 
-static bool image_stands_on(const struct ul_view_image *image, uint32_t top)
-{
-	size_t i;
+/* An image, and the top snapshot of one of its platforms. */
+struct standing {
+	uint32_t top, image;
+};
 
-	for (i = 0; i < image->platform_count; i++) {
-		if (image->platforms[i].top_snapshot == top)
-			return true;
+/* Which images stand on which snapshots, and whom a lease uses. */
+struct uses {
+	struct ul_scan *scan;
+	struct standing *list; /* owned; by snapshot */
+	size_t count;
+	uint32_t *met; /* owned; by image: the lease + 1 that met it last */
+};
+
+static void uses_release(struct uses *uses)
+{
+	free(uses->list);
+	free(uses->met);
+}
+
+static int standing_cmp(const void *a, const void *b)
+{
+	const struct standing *left = a, *right = b;
+
+	if (left->top != right->top)
+		return left->top < right->top ? -1 : 1;
+	return left->image < right->image ? -1 : left->image > right->image;
+}
+
+static int uses_init(struct uses *uses, struct ul_scan *scan)
+{
+	const struct ul_view *view = scan->view;
+	size_t i, n, most = 0;
+
+	uses->scan = scan;
+	for (i = 0; i < view->image_count; i++)
+		most += view->images[i].platform_count;
+	uses->list = ul_malloc(most * sizeof *uses->list);
+	uses->met = ul_calloc(view->image_count, sizeof *uses->met);
+	if (!uses->list || !uses->met)
+		return ul_err_nomem(scan->err);
+	for (i = 0; i < view->image_count; i++) {
+		const struct ul_view_image *image = &view->images[i];
+
+		for (n = 0; n < image->platform_count; n++) {
+			uint32_t top = image->platforms[n].top_snapshot;
+
+			if (top != UL_OBJECT_NONE)
+				uses->list[uses->count++] =
+				    (struct standing){ top, (uint32_t)i };
+		}
 	}
-	return false;
+	if (uses->count)
+		qsort(uses->list, uses->count, sizeof *uses->list,
+		      standing_cmp);
+	return 0;
+}
+
+/* The first that stands on a snapshot, or where it would. */
+static size_t uses_at(const struct uses *uses, uint32_t top)
+{
+	size_t low = 0, high = uses->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (uses->list[middle].top < top)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 /* A lease that holds snapshots stands for a container (DESIGN 4, In use). */
-static void lease_uses(struct ul_scan *scan, const struct ul_object *lease)
+static void lease_uses(struct uses *uses, const struct ul_object *lease,
+		       uint32_t turn)
 {
-	struct ul_view *view = scan->view;
-	size_t i;
+	const struct ul_record *record = uses->scan->record;
+	size_t at;
 	uint32_t r;
 
-	for (i = 0; i < view->image_count; i++) {
-		for (r = 0; r < lease->ref_count; r++) {
-			uint32_t target =
-			    scan->record->refs[lease->first_ref + r].target;
-			uint32_t top;
+	for (r = 0; r < lease->ref_count; r++) {
+		uint32_t top = record->refs[lease->first_ref + r].target;
 
-			if (scan->record->objects[target].kind !=
-			    UL_KIND_SNAPSHOT)
+		if (record->objects[top].kind != UL_KIND_SNAPSHOT)
+			continue;
+		top = unpacked_below(uses->scan, top);
+		for (at = uses_at(uses, top);
+		     at < uses->count && uses->list[at].top == top; at++) {
+			uint32_t image = uses->list[at].image;
+
+			if (uses->met[image] == turn)
 				continue;
-			top = unpacked_below(scan, target);
-			if (top != UL_OBJECT_NONE &&
-			    image_stands_on(&view->images[i], top)) {
-				view->images[i].containers++;
-				break;
-			}
+			uses->met[image] = turn;
+			uses->scan->view->images[image].containers++;
 		}
 	}
 }
@@ -315,12 +381,15 @@ static bool lease_holds_snapshot(const struct ul_lease *lease)
 
 static int leases_list(struct ul_scan *scan)
 {
+	ul_cleanup(uses_release) struct uses uses = { .list = NULL };
 	struct ul_view *view = scan->view;
 	size_t i;
 
 	view->leases = ul_calloc(scan->leases.len, sizeof *view->leases);
 	if (!view->leases)
 		return ul_err_nomem(scan->err);
+	if (uses_init(&uses, scan))
+		return scan->err->code;
 	for (i = 0; i < scan->leases.len; i++) {
 		const struct ul_lease *lease = &scan->leases.leases[i];
 		struct ul_view_lease *row = &view->leases[view->lease_count++];
@@ -332,7 +401,8 @@ static int leases_list(struct ul_scan *scan)
 		row->is_expired =
 		    ul_lease_is_expired(lease, view->as_of_unix_s);
 		if (!row->is_expired)
-			lease_uses(scan, &scan->record->objects[row->object]);
+			lease_uses(&uses, &scan->record->objects[row->object],
+				   (uint32_t)i + 1);
 	}
 	return 0;
 }

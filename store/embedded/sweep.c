@@ -478,8 +478,7 @@ static int item_back(struct ul_embedded *store, const char *dir,
 /* Which items of a trash folder go back: the wanted ones, or all of a run. */
 struct back {
 	struct ul_embedded *store;
-	const struct ul_view *view; /* NULL: all */
-	int64_t run;
+	const struct ul_map *wanted; /* paths; NULL: all */
 	size_t count;
 	struct ul_err *err;
 };
@@ -488,20 +487,11 @@ static bool back_wants(const struct back *back, const char *dir,
 		       const struct ul_trash_item *item)
 {
 	char path[512];
-	size_t i;
 
-	if (!back->view)
+	if (!back->wanted)
 		return true;
 	snprintf(path, sizeof path, "trash/%s/%s", dir, item->name);
-	for (i = 0; i < back->view->trash_count; i++) {
-		const struct ul_view_trash *trash = &back->view->trash[i];
-
-		if (trash->is_wanted &&
-		    !strcmp(back->view->record.objects[trash->object].key,
-			    path))
-			return true;
-	}
-	return false;
+	return ul_map_get_str(back->wanted, path) != UL_MAP_NONE;
 }
 
 static int back_dir(struct back *back, const char *dir,
@@ -522,13 +512,29 @@ static int back_dir(struct back *back, const char *dir,
 	return 0;
 }
 
+static bool wanted_list(const struct ul_view *view, struct ul_map *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < view->trash_count; i++) {
+		const struct ul_view_trash *trash = &view->trash[i];
+		const char *path = view->record.objects[trash->object].key;
+
+		if (trash->is_wanted &&
+		    !ul_map_set(wanted, path, strlen(path), 1))
+			return false;
+	}
+	return true;
+}
+
 int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 			size_t *ret_count, struct ul_err *err)
 {
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
-	struct back back = { (struct ul_embedded *)base, view, 0, 0, err };
-	size_t i, wanted = 0;
+	ul_cleanup(ul_map_release) struct ul_map wanted = UL_MAP_INIT;
+	struct back back = { (struct ul_embedded *)base, &wanted, 0, err };
+	size_t i;
 	int rc = 0;
 
 	*ret_count = 0;
@@ -536,9 +542,9 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 		rc = ul_trash_tidy_stopped(back.store, view->as_of_unix_s, err);
 	if (rc)
 		return ul_err_wrap(err, "tidying up");
-	for (i = 0; i < view->trash_count; i++)
-		wanted += view->trash[i].is_wanted;
-	if (!wanted)
+	if (!wanted_list(view, &wanted))
+		return ul_err_nomem(err);
+	if (!wanted.len)
 		return 0;
 	assert(back.store->is_locked);
 	rc = ul_dir_names(back.store->trash_fd, &dirs, err);
@@ -653,7 +659,7 @@ int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 {
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
-	struct back back = { (struct ul_embedded *)base, NULL, run, 0, err };
+	struct back back = { (struct ul_embedded *)base, NULL, 0, err };
 	size_t i;
 	int rc;
 

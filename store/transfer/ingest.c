@@ -189,32 +189,21 @@ static int file_is_usable(struct ul_ingest *ingest, int dirfd, const char *path,
 	return file_is_intact(ingest, dirfd, path, &held->digest, err);
 }
 
-static const char *trash_path(const struct ul_ingest *ingest,
-			      const struct ul_digest *digest)
-{
-	size_t i;
-
-	for (i = 0; i < ingest->trashed_count; i++) {
-		if (ul_digest_equal(&ingest->trashed[i].digest, digest))
-			return ingest->trashed[i].path;
-	}
-	return NULL;
-}
-
 /* A link of our own, so that it stays when the trash is emptied meanwhile. */
 static int link_trashed(struct ul_ingest *ingest, const struct ul_held *held,
 			const char *hex, bool is_checked, struct ul_err *err)
 {
-	const char *path = trash_path(ingest, &held->digest);
+	const struct ul_trashed_blob *blob = ul_ingest_trash_find(
+	    ingest->trashed, ingest->trashed_count, &held->digest);
 	int rc;
 
-	if (!path)
+	if (!blob)
 		return 0;
-	rc = file_is_usable(ingest, ingest->store->trash_fd, path, held,
+	rc = file_is_usable(ingest, ingest->store->trash_fd, blob->path, held,
 			    is_checked, err);
 	if (rc <= 0)
 		return rc;
-	return !linkat(ingest->store->trash_fd, path, ingest->fd, hex, 0);
+	return !linkat(ingest->store->trash_fd, blob->path, ingest->fd, hex, 0);
 }
 
 int ul_ingest_reuse(struct ul_ingest *ingest, const struct ul_digest *digest,

@@ -68,6 +68,14 @@ static int listing_read(struct listing *listing, struct ul_embedded *store,
 	return rc;
 }
 
+static int blob_cmp(const void *a, const void *b)
+{
+	const struct ul_trashed_blob *left = a, *right = b;
+	int order = ul_digest_cmp(&left->digest, &right->digest);
+
+	return order ? order : strcmp(left->path, right->path);
+}
+
 int ul_ingest_trash_list(struct ul_embedded *store, struct ul_arena *arena,
 			 struct ul_trashed_blob **ret, size_t *ret_count,
 			 struct ul_err *err)
@@ -87,10 +95,30 @@ int ul_ingest_trash_list(struct ul_embedded *store, struct ul_arena *arena,
 		if (!blobs)
 			return ul_err_nomem(err);
 		memcpy(blobs, listing.blobs, listing.len * sizeof *blobs);
+		qsort(blobs, listing.len, sizeof *blobs, blob_cmp);
 	}
 	*ret = blobs;
 	*ret_count = listing.len;
 	return 0;
+}
+
+const struct ul_trashed_blob *
+ul_ingest_trash_find(const struct ul_trashed_blob *blobs, size_t count,
+		     const struct ul_digest *digest)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ul_digest_cmp(&blobs[middle].digest, digest) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && ul_digest_equal(&blobs[low].digest, digest)
+		   ? &blobs[low]
+		   : NULL;
 }
 
 /* What lies where, under the lock. */
@@ -119,13 +147,15 @@ static const char *trash_path(const struct settling *settling,
 			      const struct ul_held *held)
 {
 	const struct ul_embedded *store = settling->ingest->store;
-	size_t i;
+	const struct ul_trashed_blob *end =
+	    settling->trashed + settling->trashed_count;
+	const struct ul_trashed_blob *blob = ul_ingest_trash_find(
+	    settling->trashed, settling->trashed_count, &held->digest);
 
-	for (i = 0; i < settling->trashed_count; i++) {
-		const struct ul_trashed_blob *blob = &settling->trashed[i];
-
-		if (ul_digest_equal(&blob->digest, &held->digest) &&
-		    has_length(store->trash_fd, blob->path, held->size_bytes))
+	for (; blob && blob < end; blob++) {
+		if (!ul_digest_equal(&blob->digest, &held->digest))
+			break;
+		if (has_length(store->trash_fd, blob->path, held->size_bytes))
 			return blob->path;
 	}
 	return NULL;
