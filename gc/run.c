@@ -6,10 +6,17 @@
  *	plan        the same function as a dry run (I4)
  *	begin       the run stands in the history before anything changes
  *	roots       names leave the index, durably
- *	scan again  so that what appeared since counts (I6)
+ *	scan again  where names went, a caller was asked meanwhile, or others
+ *	            have changed something: what appeared since counts (I6)
  *	sweep       records, then files to the trash (I3)
  *	empty       what is due, or with --now all, is deleted (I5)
  *	end         the history gets what really happened
+ *
+ * A scan is as good as a new one while ops->expect() says so. So a run scans
+ * once, to plan; a second time where names went, because the sweep has to
+ * see the index without them; and a third time only where another program
+ * changed the store between the sweep and the deletion (I1, I6). What was
+ * freed is added up as it goes, and needs none (I5).
  */
 #include "gc/run.h"
 
@@ -39,10 +46,12 @@ struct act {
 	const struct ul_run_request *request;
 	struct ul_run *run;
 	char *agreed; /* fingerprint of the first try's plan; "" in that */
-	struct ul_view later;    /* after the roots went */
-	struct ul_names entries; /* of the index, that went; for undo */
+	struct ul_view later; /* after the roots went, where it was needed */
+	const struct ul_view *view; /* that the sweep goes by */
+	struct ul_names entries;    /* of the index, that went; for undo */
 	struct ul_swept swept;
 	uint64_t overhead_before_bytes;
+	bool is_measured; /* overhead_before_bytes is */
 	struct ul_err *err;
 };
 
@@ -76,6 +85,10 @@ static int act_scan_restored(struct act *act, struct ul_view *ret_view)
 	for (;;) {
 		restored = 0;
 		rc = act_scan(act, ret_view);
+		/* Before anything goes back: that changes the folders too. */
+		if (!rc && !act->is_measured)
+			act->overhead_before_bytes = ret_view->folder_bytes;
+		act->is_measured = true;
 		if (!rc && ret_view->refusal)
 			return 0;
 		if (!rc)
@@ -89,12 +102,8 @@ static int act_scan_restored(struct act *act, struct ul_view *ret_view)
 
 static int act_scan_first(struct act *act)
 {
-	/* Before anything goes back: that changes the folders too. */
-	int rc = act->store->ops->overhead(
-	    act->store, &act->overhead_before_bytes, act->err);
+	int rc = act_scan_restored(act, &act->run->view);
 
-	if (!rc)
-		rc = act_scan_restored(act, &act->run->view);
 	if (!rc && act->run->view.refusal)
 		return ul_err_set(act->err, UL_E_REFUSED,
 				  "nothing was collected: %s",
@@ -148,7 +157,7 @@ static int act_roots(struct act *act)
 	return rc;
 }
 
-/* The objects of the plan in the later view; a lost one is left out. */
+/* The objects of the plan in the view; a lost one is left out. */
 static int sweep_list(struct act *act, const struct ul_mark *mark,
 		      uint32_t *objects, uint64_t *bytes, size_t *ret_count)
 {
@@ -161,13 +170,13 @@ static int sweep_list(struct act *act, const struct ul_mark *mark,
 
 		if (item->trash != SIZE_MAX)
 			continue;
-		at = ul_record_find(&act->later.record, item->kind, item->ns,
+		at = ul_record_find(&act->view->record, item->kind, item->ns,
 				    item->snapshotter, item->key);
 		if (at == UL_OBJECT_NONE)
 			continue;
 		/* I6: a reference that came after the plan wins. */
 		if (item->kind != UL_KIND_LEASE &&
-		    ul_mark_keeps(mark, &act->later.graph, at)) {
+		    ul_mark_keeps(mark, &act->view->graph, at)) {
 			act->run->is_left = true;
 			continue;
 		}
@@ -210,14 +219,14 @@ static int act_sweep(struct act *act)
 
 	if (!objects || !bytes)
 		return ul_err_nomem(act->err);
-	rc = ul_mark_init(&mark, &act->later.graph, act->err);
+	rc = ul_mark_init(&mark, &act->view->graph, act->err);
 	if (rc)
 		return rc;
-	ul_mark_roots(&mark, &act->later.graph, NULL);
-	mark_mounted(&mark, &act->later);
+	ul_mark_roots(&mark, &act->view->graph, NULL);
+	mark_mounted(&mark, act->view);
 	rc = sweep_list(act, &mark, objects, bytes, &request.object_count);
 	if (!rc)
-		rc = act->store->ops->sweep(act->store, &act->later, &request,
+		rc = act->store->ops->sweep(act->store, act->view, &request,
 					    &act->swept, act->err);
 	act->run->trashed_bytes = act->swept.moved_bytes;
 	return rc;
@@ -245,15 +254,54 @@ static bool planned_trash(const struct act *act, const struct ul_view *view,
 	return true;
 }
 
-/* Of the trash goes what the plan says, and with --now what it just moved. */
-static int act_empty(struct act *act)
+/* Whether what this run moved goes at once. */
+static bool act_is_now(const struct act *act)
+{
+	return act->request->plan.now || !act->request->plan.grace_s;
+}
+
+/* Another database's run may have the same number. */
+static bool is_mine(const struct act *act, const struct ul_view_trash *trash)
+{
+	return trash->run == act->run->run &&
+	       trash->delete_unix_s ==
+		   act->request->now_unix_s + act->request->plan.grace_s;
+}
+
+/* Of the view's trash goes what the plan says, and what is `moved` of it. */
+static int act_empty_view(struct act *act, const struct ul_view *view,
+			  const struct ul_swept *moved)
+{
+	ul_cleanup(ul_bits_release) struct ul_bits planned = UL_BITS_INIT;
+	ul_cleanup(ul_swept_release) struct ul_swept emptied = UL_SWEPT_INIT;
+	ul_cleanup(ul_freep) size_t *positions =
+	    ul_malloc(view->trash_count * sizeof *positions);
+	size_t i, count = 0;
+	int rc;
+
+	if (!positions || !planned_trash(act, view, &planned))
+		return ul_err_nomem(act->err);
+	for (i = 0; i < view->trash_count; i++) {
+		const struct ul_view_trash *trash = &view->trash[i];
+		bool goes = is_mine(act, trash)
+				? act_is_now(act)
+				: ul_bits_get(&planned, trash->object);
+
+		if (goes && !trash->is_wanted)
+			positions[count++] = i;
+	}
+	rc = act->store->ops->empty_trash(act->store, view, positions, count,
+					  moved, &emptied, act->err);
+	act->run->freed_bytes += emptied.freed_bytes;
+	if (!rc && act_is_now(act))
+		act->run->trashed_bytes = 0;
+	return rc;
+}
+
+/* Something has come since the sweep: what it needs is put back first (I1). */
+static int act_empty_again(struct act *act)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
-	ul_cleanup(ul_bits_release) struct ul_bits planned = UL_BITS_INIT;
-	ul_cleanup(ul_freep) size_t *positions = NULL;
-	const struct ul_plan_request *plan = &act->request->plan;
-	struct ul_swept emptied = { 0 };
-	size_t i, count = 0;
 	int rc = act_scan_restored(act, &view);
 
 	/* Damaged meanwhile: what is needed is unknown, so nothing goes. */
@@ -261,27 +309,19 @@ static int act_empty(struct act *act)
 		act->run->is_left = true;
 	if (rc || view.refusal)
 		return rc;
-	positions = ul_malloc(view.trash_count * sizeof *positions);
-	if (!positions || !planned_trash(act, &view, &planned))
-		return ul_err_nomem(act->err);
-	for (i = 0; i < view.trash_count; i++) {
-		const struct ul_view_trash *trash = &view.trash[i];
-		/* Another database's run may have the same number. */
-		bool is_mine = trash->run == act->run->run &&
-			       trash->delete_unix_s ==
-				   act->request->now_unix_s + plan->grace_s;
-		bool goes = is_mine ? plan->now || !plan->grace_s
-				    : ul_bits_get(&planned, trash->object);
+	return act_empty_view(act, &view, NULL);
+}
 
-		if (goes && !trash->is_wanted)
-			positions[count++] = i;
-	}
-	rc = act->store->ops->empty_trash(act->store, &view, positions, count,
-					  &emptied, act->err);
-	act->run->freed_bytes += emptied.freed_bytes;
-	if (!rc && (plan->now || !plan->grace_s))
-		act->run->trashed_bytes = 0;
-	return rc;
+static int act_empty(struct act *act)
+{
+	int rc = act->store->ops->expect(act->store, act->view, act->err);
+
+	if (rc == UL_E_CONFLICT || rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
+		return act_empty_again(act);
+	if (rc)
+		return rc;
+	return act_empty_view(act, act->view,
+			      act_is_now(act) ? &act->swept : NULL);
 }
 
 static bool act_empties(const struct act *act)
@@ -289,7 +329,7 @@ static bool act_empties(const struct act *act)
 	const struct ul_plan_items *collect = &act->run->plan.collect;
 	size_t i;
 
-	if (act->request->plan.now || !act->request->plan.grace_s)
+	if (act_is_now(act))
 		return true;
 	for (i = 0; i < collect->len; i++) {
 		if (collect->items[i].trash != SIZE_MAX)
@@ -298,18 +338,42 @@ static bool act_empties(const struct act *act)
 	return false;
 }
 
-static int act_change(struct act *act)
+/*
+ * Whether the plan's scan tells the sweep nothing false: no name went, nobody
+ * took time to answer (something may be mounted since, I10), and others
+ * changed nothing.
+ */
+static bool act_plan_serves(struct act *act)
 {
-	struct ul_run *run = act->run;
-	int rc = 0;
+	struct ul_err ignored = UL_ERR_INIT;
 
-	if (run->plan.remove.len)
-		rc = act_roots(act);
-	if (!rc)
-		rc = act_scan(act, &act->later);
+	return !act->run->plan.remove.len && !act->request->confirm &&
+	       !act->store->ops->expect(act->store, &act->run->view, &ignored);
+}
+
+static int act_view(struct act *act)
+{
+	int rc;
+
+	act->view = &act->run->view;
+	if (act_plan_serves(act))
+		return 0;
+	act->view = &act->later;
+	rc = act_scan(act, &act->later);
 	if (!rc && act->later.refusal)
 		return ul_err_set(act->err, UL_E_REFUSED, "%s",
 				  act->later.refusal);
+	return rc;
+}
+
+static int act_change(struct act *act)
+{
+	int rc = 0;
+
+	if (act->run->plan.remove.len)
+		rc = act_roots(act);
+	if (!rc)
+		rc = act_view(act);
 	if (!rc)
 		rc = act_sweep(act);
 	if (!rc && act_empties(act))
@@ -387,6 +451,7 @@ static int run_once(struct ul_store *store,
 		.run = &run,
 		.agreed = agreed,
 		.later = UL_VIEW_INIT,
+		.swept = UL_SWEPT_INIT,
 		.entries = UL_NAMES_INIT,
 		.err = err,
 	};
@@ -398,6 +463,7 @@ static int run_once(struct ul_store *store,
 	rc = act_all(&act);
 	ul_view_release(&act.later);
 	ul_names_release(&act.entries);
+	ul_swept_release(&act.swept);
 	if (rc)
 		return rc;
 	*ret_run = run;

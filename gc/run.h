@@ -19,8 +19,9 @@ struct ul_run_request {
 	struct ul_plan_request plan;
 	int64_t now_unix_s;
 	/* Called with the plan, under the lock, before anything is done; 0
-	 * goes on, another value ends the run with it. May be NULL. No place
-	 * to wait for people: others wait for the lock. */
+	 * goes on, another value ends the run with it. May be NULL, which
+	 * spares the run a second look at the store. No place to wait for
+	 * people: others wait for the lock. */
 	int (*confirm)(void *arg, const struct ul_plan *plan);
 	void *arg;
 	bool (*progress)(void *arg, uint64_t objects, uint64_t bytes);

@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fs.h"
+
 struct ul_db;
 struct ul_err;
-struct ul_names;
 struct ul_view;
 
 struct ul_scan_options {
@@ -48,7 +49,11 @@ struct ul_swept {
 	size_t moved_count;
 	uint64_t freed_bytes; /* of what was deleted */
 	size_t freed_count;
+	/* Owned: where what was moved lies now, below the store. */
+	struct ul_names files, trees;
 };
+#define UL_SWEPT_INIT ((struct ul_swept){ .moved_bytes = 0 })
+void ul_swept_release(struct ul_swept *swept);
 
 struct ul_store;
 
@@ -99,9 +104,24 @@ struct ul_store_ops {
 		     const struct ul_sweep_request *request,
 		     struct ul_swept *ret_swept, struct ul_err *err);
 
-	/* Delete these trashed things (positions in view->trash). */
+	/*
+	 * Whether what reaches what is still as the view says, whose scan
+	 * was made under this lock: what was unreachable, or was made so since,
+	 * is not needed. UL_E_CONFLICT where other programs have changed the
+	 * index, or added a blob. Far cheaper than a scan: reads the index and
+	 * the names of blobs.
+	 */
+	int (*expect)(struct ul_store *store, const struct ul_view *view,
+		      struct ul_err *err);
+
+	/*
+	 * Delete these trashed things (positions in view->trash), and what a
+	 * sweep of this view has moved (may be NULL). Right after expect(), or
+	 * the scan that made the view.
+	 */
 	int (*empty_trash)(struct ul_store *store, const struct ul_view *view,
 			   const size_t *positions, size_t count,
+			   const struct ul_swept *moved,
 			   struct ul_swept *ret_swept, struct ul_err *err);
 
 	/*

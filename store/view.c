@@ -40,6 +40,13 @@ bool ul_view_note(struct ul_view *view, const char *fmt, ...)
 	return true;
 }
 
+void ul_swept_release(struct ul_swept *swept)
+{
+	ul_names_release(&swept->files);
+	ul_names_release(&swept->trees);
+	*swept = UL_SWEPT_INIT;
+}
+
 void ul_store_close(struct ul_store *store)
 {
 	if (store)

@@ -98,6 +98,7 @@ struct ul_view {
 
 	uint64_t overhead_bytes; /* directories, indexes, unknown files */
 	uint64_t overhead_count;
+	uint64_t folder_bytes; /* as ops->overhead() counts it */
 	uint64_t total_bytes, available_bytes; /* of the file system */
 	const char *mount;
 	/* Why nothing may be collected now; NULL: it may. */

@@ -19,6 +19,7 @@ const struct ul_store_ops ul_embedded_ops = {
 	.release = ul_embedded_release,
 	.remove_roots = ul_embedded_remove_roots,
 	.sweep = ul_embedded_sweep,
+	.expect = ul_embedded_expect,
 	.empty_trash = ul_embedded_empty_trash,
 	.restore = ul_embedded_restore,
 	.undo = ul_embedded_undo,

@@ -135,6 +135,7 @@ static int scan_inventory(struct ul_scan *scan)
 
 	view->overhead_bytes = scan->inventory.overhead_bytes;
 	view->overhead_count = scan->inventory.overhead_count;
+	view->folder_bytes = scan->inventory.overhead_bytes;
 	return rc;
 }
 

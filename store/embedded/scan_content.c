@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/embedded/ops.h"
 #include "store/embedded/scan_internal.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
@@ -329,13 +330,13 @@ static bool looks_like_json(struct ul_scan *scan, uint32_t at)
  * Blobs of other algorithms than sha256 are no items of ours, but a manifest
  * among them refers to blobs that are.
  */
-static bool is_elsewhere(const struct ul_scan *scan, uint32_t at)
+bool ul_embedded_blob_is_elsewhere(const struct ul_embedded *store,
+				   const char *key)
 {
-	const char *key = scan->record->objects[at].key;
 	char path[UL_DIGEST_TEXT_MAX + 8];
 
 	return strncmp(key, "sha256:", 7) && blob_path(key, path) &&
-	       !faccessat(scan->store->oci_fd, path, F_OK, AT_SYMLINK_NOFOLLOW);
+	       !faccessat(store->oci_fd, path, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
@@ -349,7 +350,8 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	int rc = 1;
 
 	if (object->content != UL_CONTENT_UNKNOWN ||
-	    (!item && !(is_declared && is_elsewhere(scan, at))))
+	    (!item && !(is_declared && ul_embedded_blob_is_elsewhere(
+					   scan->store, object->key))))
 		return 0;
 	if (is_declared || (!is_opaque_by_type(media) &&
 			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&

@@ -35,20 +35,6 @@
 #include "store/oci/layout.h"
 #include "store/view.h"
 
-static int roots_unchanged(struct ul_embedded *store,
-			   const struct ul_view *view, struct ul_err *err)
-{
-	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	uint64_t hash;
-	int rc = ul_embedded_index_read(store, &index, &hash, err);
-
-	if (!rc && hash != view->roots_stamp)
-		return ul_err_set(err, UL_E_CONFLICT,
-				  "the index was changed by another program "
-				  "just now; try again");
-	return rc;
-}
-
 static int row_delete(struct ul_embedded *store, enum ul_sql sql,
 		      const char *name, const char *key, int64_t store_row,
 		      struct ul_err *err)
@@ -242,6 +228,20 @@ void ul_sweep_forget_names(struct ul_embedded *store)
 	store->trash_folder[0] = '\0';
 }
 
+static int moved_add(const struct sweep *sweep,
+		     const struct ul_trash_item *item, struct ul_swept *swept)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "trash/%s/%s", sweep->store->trash_folder,
+		 item->name);
+	return ul_names_add(item->kind == UL_KIND_BLOB ? &swept->files
+						       : &swept->trees,
+			    path)
+		   ? 0
+		   : ul_err_nomem(sweep->err);
+}
+
 static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 {
 	size_t i;
@@ -258,6 +258,8 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 		}
 		swept->moved_bytes += sweep->item_bytes[i];
 		swept->moved_count++;
+		if (moved_add(sweep, item, swept))
+			return sweep->err->code;
 	}
 	return 0;
 }
@@ -284,7 +286,7 @@ static int sweep_sync(struct sweep *sweep)
 
 static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 {
-	int rc = roots_unchanged(sweep->store, sweep->view, sweep->err);
+	int rc = ul_roots_expect(sweep->store, sweep->view, sweep->err);
 
 	if (!rc)
 		rc = ul_snapshots_load(sweep->store, &sweep->snapshots,
@@ -397,8 +399,22 @@ static int doom_all(struct ul_embedded *store, const struct ul_view *view,
 	return rc || !trees ? rc : trash_sync_dirs(store, err);
 }
 
+static int doom_moved(struct ul_embedded *store, const struct ul_swept *moved,
+		      struct ul_names *doomed, struct ul_err *err)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < moved->files.len; i++)
+		rc = doom_one(store, moved->files.names[i], false, doomed, err);
+	for (i = 0; !rc && i < moved->trees.len; i++)
+		rc = doom_one(store, moved->trees.names[i], true, doomed, err);
+	return rc || !moved->trees.len ? rc : trash_sync_dirs(store, err);
+}
+
 int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 			    const size_t *positions, size_t count,
+			    const struct ul_swept *moved,
 			    struct ul_swept *ret_swept, struct ul_err *err)
 {
 	struct ul_embedded *store = (struct ul_embedded *)base;
@@ -408,6 +424,8 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 
 	assert(store->is_locked);
 	rc = doom_all(store, view, positions, count, &doomed, err);
+	if (!rc && moved)
+		rc = doom_moved(store, moved, &doomed, err);
 	if (!rc)
 		rc = ul_remove_trees(store->root_fd,
 				     (const char *const *)doomed.names,

@@ -3,6 +3,7 @@ ul_unit_test(gc policy ul_gc test_view)
 ul_unit_test(gc plan ul_gc test_view)
 ul_unit_test(gc saved ul_gc test_view)
 ul_unit_test(gc history test_content)
+ul_unit_test(gc run test_content)
 
 # gc/INVARIANTS.md: a test each, named after its invariant.
 add_executable(unit_gc_invariants

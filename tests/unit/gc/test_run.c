@@ -1,0 +1,216 @@
+/*
+ * How often a run looks at the store, and that what others do between two of
+ * its steps is seen nevertheless (I1, I6).
+ */
+#include "gc/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "store/embedded/store.h"
+#include "tests/lib/content_fixture.h"
+
+static struct {
+	const struct ul_store_ops *real;
+	struct ul_store_ops ops;
+	int scans, overheads;
+	void (*after_sweep)(void);
+	struct store_fixture *fixture;
+	struct content_digest put; /* by after_sweep() */
+} watch;
+
+static int scan_counted(struct ul_store *store,
+			const struct ul_scan_options *options,
+			struct ul_view *ret_view, struct ul_err *err)
+{
+	watch.scans++;
+	return watch.real->scan(store, options, ret_view, err);
+}
+
+static int overhead_counted(struct ul_store *store, uint64_t *ret_bytes,
+			    struct ul_err *err)
+{
+	watch.overheads++;
+	return watch.real->overhead(store, ret_bytes, err);
+}
+
+static int sweep_watched(struct ul_store *store, const struct ul_view *view,
+			 const struct ul_sweep_request *request,
+			 struct ul_swept *ret_swept, struct ul_err *err)
+{
+	int rc = watch.real->sweep(store, view, request, ret_swept, err);
+
+	if (watch.after_sweep)
+		watch.after_sweep();
+	return rc;
+}
+
+static int setup(void **state)
+{
+	struct ul_store *store;
+
+	if (store_fixture_setup(state))
+		return -1;
+	memset(&watch, 0, sizeof watch);
+	watch.fixture = *state;
+	store = &store_fixture_open(*state)->base;
+	watch.real = store->ops;
+	watch.ops = *store->ops;
+	watch.ops.scan = scan_counted;
+	watch.ops.overhead = overhead_counted;
+	watch.ops.sweep = sweep_watched;
+	store->ops = &watch.ops;
+	return 0;
+}
+
+static void collect(const struct ul_rule *rule, struct ul_run *run)
+{
+	const struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.now = true,
+		.rule = rule,
+	};
+	struct ul_err err = UL_ERR_INIT;
+
+	if (content_collect(watch.fixture, &how, run, &err))
+		fail_msg("%s", err.msg);
+}
+
+static void test_run__a_collection_scans_once(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct content_image app = image_put(fixture, "app", NULL);
+	uint64_t before = content_du(fixture);
+	struct ul_run run = UL_RUN_INIT;
+
+	image_unpack(fixture, &app);
+	before = content_du(fixture);
+	collect(NULL, &run);
+	assert_int_equal(watch.scans, 1);
+	assert_int_equal(watch.overheads, 1);
+	assert_false(blob_exists(fixture, stray));
+	assert_false(layer_exists(fixture, image_top(&app)));
+	assert_int_equal(trash_count(fixture), 0);
+	assert_int_equal(run.freed_bytes, run.planned_bytes);
+	assert_int_equal(run.trashed_bytes, 0);
+	assert_int_equal((int64_t)(before - content_du(fixture)),
+			 (int64_t)run.freed_bytes - run.overhead_delta_bytes);
+	ul_run_release(&run);
+}
+
+static void test_run__removing_names_scans_twice(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", NULL);
+	struct ul_run run = UL_RUN_INIT;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	collect(&all, &run);
+	assert_int_equal(watch.scans, 2);
+	assert_int_equal(watch.overheads, 1);
+	assert_false(blob_exists(fixture, app.layer));
+	assert_int_equal(trash_count(fixture), 0);
+	assert_int_equal(run.freed_bytes, run.planned_bytes);
+	ul_run_release(&run);
+}
+
+/* What earlier runs left in the trash goes by the same scan. */
+static void test_run__emptying_the_trash_scans_once(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct ul_run run = UL_RUN_INIT;
+
+	content_gc(fixture, ul_clock_unix_s() + 2 * HOUR_S, HOUR_S, false);
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(trash_count(fixture), 1);
+	watch.scans = 0;
+	collect(NULL, &run);
+	assert_int_equal(watch.scans, 1);
+	assert_int_equal(trash_count(fixture), 0);
+	assert_true(run.freed_bytes > 0);
+	ul_run_release(&run);
+}
+
+static struct content_image coming;
+
+static void name_comes(void)
+{
+	INDEX_PUT(watch.fixture, { "app", coming.manifest.text, NULL });
+}
+
+static void
+test_run__a_name_before_the_deletion_brings_content_back(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct ul_run run = UL_RUN_INIT;
+
+	coming = image_put(fixture, "app", "base");
+	watch.after_sweep = name_comes;
+	collect(NULL, &run);
+	assert_true(watch.scans > 1);
+	assert_true(image_is_whole(fixture, &coming));
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(trash_count(fixture), 0);
+	ul_run_release(&run);
+}
+
+/* No entry of the index, and yet a reference: of a referrer of one. */
+static void referrer_comes(void)
+{
+	watch.put =
+	    blob_put(watch.fixture,
+		     "{\"schemaVersion\":2,\"mediaType\":\"" TYPE_MANIFEST "\","
+		     "\"config\":{\"mediaType\":\"application/"
+		     "vnd.oci.empty.v1+json\",\"digest\":\"%s\",\"size\":2},"
+		     "\"layers\":[{\"mediaType\":\"application/x\",\"digest\":"
+		     "\"%s\",\"size\":9}],"
+		     "\"subject\":{\"mediaType\":\"" TYPE_MANIFEST
+		     "\",\"digest\":\"%s\",\"size\":3}}",
+		     watch.put.text, watch.put.text, coming.manifest.text);
+}
+
+static void
+test_run__a_referrer_before_the_deletion_brings_content_back(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest payload = blob_put(fixture, "signature");
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct ul_run run = UL_RUN_INIT;
+
+	coming = image_put(fixture, "app", NULL);
+	INDEX_PUT(fixture, { "app", coming.manifest.text, NULL });
+	watch.put = payload;
+	watch.after_sweep = referrer_comes;
+	collect(NULL, &run);
+	assert_true(watch.scans > 1);
+	assert_true(blob_exists(fixture, payload));
+	assert_true(blob_exists(fixture, watch.put));
+	assert_false(blob_exists(fixture, stray));
+	ul_run_release(&run);
+}
+
+int main(void)
+{
+#define RUN(name)                                                              \
+	cmocka_unit_test_setup_teardown(test_run__##name, setup,               \
+					store_fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		RUN(a_collection_scans_once),
+		RUN(removing_names_scans_twice),
+		RUN(emptying_the_trash_scans_once),
+		RUN(a_name_before_the_deletion_brings_content_back),
+		RUN(a_referrer_before_the_deletion_brings_content_back),
+	};
+
+	return cmocka_run_group_tests(tests, store_fixture_group, NULL);
+}
