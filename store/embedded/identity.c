@@ -32,7 +32,8 @@ static int identity_parse(const struct ul_buf *text, char ret_uid[33],
 				   err);
 	if (rc)
 		return rc;
-	if (!uid || strlen(uid) != 32)
+	/* It stands in messages and documents as it is. */
+	if (!uid || strlen(uid) != 32 || strspn(uid, "0123456789abcdef") != 32)
 		return ul_err_set(err, UL_E_CORRUPT, "store-id has no id");
 	/* It is counted up from: ours never get anywhere near. */
 	if (generation > INT64_MAX / 2)

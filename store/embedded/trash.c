@@ -50,6 +50,12 @@ static bool path_is_ours(const char *path)
 	return false;
 }
 
+/* As sweeping numbers them: no other name in the folder is an item's. */
+static bool name_is_ours(const char *name)
+{
+	return *name && !name[strspn(name, "0123456789")];
+}
+
 static int item_read(const json_t *json, struct ul_arena *arena,
 		     struct ul_trash_item *item, struct ul_err *err)
 {
@@ -75,7 +81,7 @@ static int item_read(const json_t *json, struct ul_arena *arena,
 		return rc;
 	word = kind ? ul_word_find(ul_kind_words, kind) : -1;
 	if (word < 0 || !item->name || !item->key || !item->path ||
-	    !item->parent || strchr(item->name, '/') || item->name[0] == '.' ||
+	    !item->parent || !name_is_ours(item->name) ||
 	    !path_is_ours(item->path))
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "an item that makes no sense");

@@ -90,7 +90,9 @@ void tree_print(const char *top, const char *skip, struct ul_buf *text)
 
 char *tree_temp(void)
 {
-	char *path = ul_strdup("/tmp/ullage-test.XXXXXX");
+	const char *base = getenv("TMPDIR");
+	char *path =
+	    ul_asprintf("%s/ullage-test.XXXXXX", base && *base ? base : "/tmp");
 
 	must(path && mkdtemp(path));
 	return path;

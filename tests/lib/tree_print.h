@@ -14,7 +14,7 @@
  */
 void tree_print(const char *top, const char *skip, struct ul_buf *text);
 
-/* A new directory below /tmp; *path is freed by tree_remove(). */
+/* A new directory below $TMPDIR, else /tmp; freed by tree_remove(). */
 char *tree_temp(void);
 
 /* rm -rf; frees the path. */

@@ -210,6 +210,11 @@ static void test_store__refuses_what_is_no_store(void **state)
 	refuses(fixture, UL_E_CORRUPT, "no valid JSON");
 	file_write(id, "{\"version\":1,\"id\":\"short\",\"generation\":0}");
 	refuses(fixture, UL_E_CORRUPT, "store-id has no id");
+	/* Written back as it is, this would be no JSON. */
+	file_write(id, "{\"version\":1,"
+		       "\"id\":\"0000000000000000000000000000000\\\"\","
+		       "\"generation\":0}");
+	refuses(fixture, UL_E_CORRUPT, "store-id has no id");
 	file_write(id, "{\"version\":1,"
 		       "\"id\":\"00000000000000000000000000000000\","
 		       "\"generation\":9223372036854775807}");
