@@ -20,6 +20,7 @@
 #include "store/embedded/scan_internal.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
+#include "store/oci/cache_config.h"
 #include "store/oci/config.h"
 #include "store/oci/json.h"
 #include "store/oci/manifest.h"
@@ -106,6 +107,7 @@ static bool object_describe(struct ul_scan *scan, uint32_t at,
 		object->is_dirty = true;
 	}
 	if (scan->objects[at].item == UL_OBJECT_NONE &&
+	    !descriptor->is_size_unknown &&
 	    object->length_bytes != descriptor->size_bytes) {
 		object->length_bytes = descriptor->size_bytes;
 		object->is_dirty = true;
@@ -123,17 +125,17 @@ static bool object_describe(struct ul_scan *scan, uint32_t at,
 }
 
 static int set_refs(struct ul_scan *scan, struct queue *queue, uint32_t at,
-		    const struct ul_manifest *manifest)
+		    const struct ul_manifest_ref *found, size_t count)
 {
 	ul_cleanup(ul_freep) struct ul_object_ref *refs =
-	    ul_malloc((manifest->ref_count + 1) * sizeof *refs);
+	    ul_malloc((count + 1) * sizeof *refs);
 	char text[UL_DIGEST_TEXT_MAX];
 	size_t i;
 
 	if (!refs)
 		return ul_err_nomem(scan->err);
-	for (i = 0; i < manifest->ref_count; i++) {
-		const struct ul_manifest_ref *ref = &manifest->refs[i];
+	for (i = 0; i < count; i++) {
+		const struct ul_manifest_ref *ref = &found[i];
 		uint32_t target;
 
 		ul_digest_format(&ref->descriptor.digest, text);
@@ -148,7 +150,7 @@ static int set_refs(struct ul_scan *scan, struct queue *queue, uint32_t at,
 			.reason = ref->reason,
 		};
 	}
-	if (!ul_record_set_refs(scan->record, at, refs, manifest->ref_count))
+	if (!ul_record_set_refs(scan->record, at, refs, count))
 		return ul_err_nomem(scan->err);
 	return 0;
 }
@@ -245,38 +247,68 @@ static int blob_read(struct ul_scan *scan, uint32_t at, struct ul_buf *bytes,
 	return 1;
 }
 
+static int config_take(struct ul_scan *scan, uint32_t at,
+		       const struct ul_buf *bytes, struct ul_arena *arena)
+{
+	struct ul_image_config config;
+	int rc = ul_image_config_parse(bytes->data, bytes->len, arena, &config,
+				       scan->err);
+
+	return rc ? rc : set_config(scan, at, &config);
+}
+
+static int cache_config_take(struct ul_scan *scan, struct queue *queue,
+			     uint32_t at, const struct ul_buf *bytes,
+			     struct ul_arena *arena)
+{
+	struct ul_cache_config config;
+	int rc = ul_cache_config_parse(bytes->data, bytes->len, arena, &config,
+				       scan->err);
+
+	return rc ? rc
+		  : set_refs(scan, queue, at, config.refs, config.ref_count);
+}
+
+static int manifest_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
+			 const struct ul_buf *bytes, struct ul_arena *arena)
+{
+	const char *declared = scan->record->objects[at].media_type;
+	struct ul_manifest manifest;
+	struct ul_object *object;
+	int rc;
+
+	rc = ul_manifest_parse(bytes->data, bytes->len,
+			       *declared ? declared : NULL, arena, &manifest,
+			       scan->err);
+	if (!rc)
+		rc = set_refs(scan, queue, at, manifest.refs,
+			      manifest.ref_count);
+	if (rc)
+		return rc;
+	object = &scan->record->objects[at];
+	if (!object_set_text(scan, at, &object->artifact_type,
+			     manifest.artifact_type) ||
+	    (!*object->media_type &&
+	     !object_set_text(scan, at, &object->media_type,
+			      manifest.media_type)))
+		return ul_err_nomem(scan->err);
+	return 0;
+}
+
 /* 0 taken, 1 no such document (why in *ret_why), negative: failed. */
 static int content_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
 			enum ul_media media, const struct ul_buf *bytes,
 			const char **ret_why)
 {
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
-	struct ul_object *object = &scan->record->objects[at];
-	struct ul_image_config config;
-	struct ul_manifest manifest;
 	int rc;
 
-	if (media == UL_MEDIA_CONFIG) {
-		rc = ul_image_config_parse(bytes->data, bytes->len, &arena,
-					   &config, scan->err);
-		if (!rc)
-			rc = set_config(scan, at, &config);
-	} else {
-		rc = ul_manifest_parse(bytes->data, bytes->len,
-				       *object->media_type ? object->media_type
-							   : NULL,
-				       &arena, &manifest, scan->err);
-		if (!rc)
-			rc = set_refs(scan, queue, at, &manifest);
-		object = &scan->record->objects[at];
-		if (!rc && !object_set_text(scan, at, &object->artifact_type,
-					    manifest.artifact_type))
-			rc = ul_err_nomem(scan->err);
-		if (!rc && !*object->media_type &&
-		    !object_set_text(scan, at, &object->media_type,
-				     manifest.media_type))
-			rc = ul_err_nomem(scan->err);
-	}
+	if (media == UL_MEDIA_CONFIG)
+		rc = config_take(scan, at, bytes, &arena);
+	else if (media == UL_MEDIA_CACHE_CONFIG)
+		rc = cache_config_take(scan, queue, at, bytes, &arena);
+	else
+		rc = manifest_take(scan, queue, at, bytes, &arena);
 	if (rc == UL_E_NOMEM)
 		return rc;
 	if (!rc)
@@ -306,9 +338,11 @@ static int content_read(struct ul_scan *scan, struct queue *queue, uint32_t at,
 	}
 }
 
-static bool is_opaque_by_type(enum ul_media media)
+/* What such a type promises has to be there. */
+static bool is_document(enum ul_media media)
 {
-	return media == UL_MEDIA_LAYER || media == UL_MEDIA_CACHE_CONFIG;
+	return media == UL_MEDIA_MANIFEST || media == UL_MEDIA_INDEX ||
+	       media == UL_MEDIA_CONFIG || media == UL_MEDIA_CACHE_CONFIG;
 }
 
 static bool looks_like_json(struct ul_scan *scan, uint32_t at)
@@ -344,8 +378,7 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	struct ul_object *object = &scan->record->objects[at];
 	const struct ul_item *item = object_item(scan, at);
 	enum ul_media media = ul_media_of(object->media_type);
-	bool is_declared = media == UL_MEDIA_MANIFEST ||
-			   media == UL_MEDIA_INDEX || media == UL_MEDIA_CONFIG;
+	bool is_declared = is_document(media);
 	const char *why = NULL;
 	int rc = 1;
 
@@ -353,7 +386,7 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	    (!item && !(is_declared && ul_embedded_blob_is_elsewhere(
 					   scan->store, object->key))))
 		return 0;
-	if (is_declared || (!is_opaque_by_type(media) &&
+	if (is_declared || (media != UL_MEDIA_LAYER &&
 			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&
 			    looks_like_json(scan, at)))
 		rc = content_read(scan, queue, at, media, is_declared, &why);

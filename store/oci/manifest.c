@@ -11,161 +11,19 @@
 #include "base/mem.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
+#include "store/oci/ref_search.h"
 
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 
-/* Where the search stands, as "blobs.1", cut at the limit of a reason. */
-struct place {
-	char text[UL_REASON_MAX_BYTES + 1];
-	size_t len;
-};
-
 /* What one reading has collected. */
 struct reading {
-	struct ul_arena *arena;       /* borrowed */
-	struct ul_manifest_ref *refs; /* owned */
-	size_t len;
-	size_t cap;
+	struct ul_ref_search search;
 	size_t config; /* index + 1 of the config; 0: none */
-	struct place place;
 };
 
 static void reading_release(struct reading *reading)
 {
-	free(reading->refs);
-}
-
-/* Keys come from outside and reasons go to terminals. */
-static void place_copy(char *to, const char *part, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)part[i];
-
-		to[i] = c < ' ' || c == 0x7f ? '?' : (char)c;
-	}
-	to[len] = '\0';
-}
-
-/* Returns what place_leave() takes to go back. */
-static size_t place_enter(struct place *place, const char *part)
-{
-	size_t left, len = strlen(part), old_len = place->len;
-
-	if (place->len && place->len < UL_REASON_MAX_BYTES)
-		place->text[place->len++] = '.';
-	left = UL_REASON_MAX_BYTES - place->len;
-	if (len > left) {
-		/* Not in the middle of a character. */
-		for (len = left; len && (part[len] & 0xc0) == 0x80;)
-			len--;
-	}
-	place_copy(place->text + place->len, part, len);
-	place->len += len;
-	return old_len;
-}
-
-static void place_leave(struct place *place, size_t old_len)
-{
-	place->len = old_len;
-	place->text[old_len] = '\0';
-}
-
-static size_t place_enter_nth(struct place *place, size_t n)
-{
-	char number[24];
-
-	snprintf(number, sizeof number, "%zu", n);
-	return place_enter(place, number);
-}
-
-static int refs_append(struct reading *reading,
-		       const struct ul_descriptor *descriptor,
-		       const char *reason, struct ul_err *err)
-{
-	struct ul_manifest_ref *refs;
-
-	if (reading->len == UL_MANIFEST_MAX_REFS)
-		return ul_err_set(err, UL_E_LIMIT, "more than %d references",
-				  UL_MANIFEST_MAX_REFS);
-	refs = ul_grow(reading->refs, &reading->cap, reading->len + 1,
-		       sizeof *refs);
-	if (!refs)
-		return ul_err_nomem(err);
-	reading->refs = refs;
-	refs += reading->len;
-	*refs = (struct ul_manifest_ref){ .descriptor = *descriptor };
-	refs->reason = ul_arena_strdup(reading->arena, reason);
-	if (!refs->reason)
-		return ul_err_nomem(err);
-	reading->len++;
-	return 0;
-}
-
-static int search(struct reading *reading, const json_t *json,
-		  struct ul_err *err);
-
-static int search_array(struct reading *reading, const json_t *array,
-			struct ul_err *err)
-{
-	const json_t *item;
-	size_t i, old_len;
-	int rc = 0;
-
-	json_array_foreach(array, i, item)
-	{
-		old_len = place_enter_nth(&reading->place, i);
-		rc = search(reading, item, err);
-		place_leave(&reading->place, old_len);
-		if (rc)
-			break;
-	}
-	return rc;
-}
-
-static int search_member(struct reading *reading, const char *key,
-			 const json_t *value, struct ul_err *err)
-{
-	size_t old_len = place_enter(&reading->place, key);
-	int rc = search(reading, value, err);
-
-	place_leave(&reading->place, old_len);
-	return rc;
-}
-
-static int search_object(struct reading *reading, const json_t *object,
-			 struct ul_err *err)
-{
-	struct ul_descriptor descriptor;
-	const char *key, *where = reading->place.text;
-	const json_t *value;
-	int rc;
-
-	rc = ul_descriptor_guess(object, where, reading->arena, &descriptor,
-				 err);
-	if (rc > 0)
-		rc = refs_append(reading, &descriptor, where, err);
-	if (rc)
-		return rc;
-	json_object_foreach((json_t *)object, key, value)
-	{
-		rc = search_member(reading, key, value, err);
-		if (rc)
-			break;
-	}
-	return rc;
-}
-
-/* Depth is bounded by ul_json_parse(). */
-static int search(struct reading *reading, const json_t *json,
-		  struct ul_err *err)
-{
-	if (json_is_array(json))
-		return search_array(reading, json, err);
-	if (json_is_object(json))
-		return search_object(reading, json, err);
-	return 0;
+	ul_ref_search_release(&reading->search);
 }
 
 /* A descriptor in a known place; place is already there. */
@@ -177,16 +35,17 @@ static int known_read(struct reading *reading, const json_t *json,
 	const char *key;
 	int rc;
 
-	rc = ul_descriptor_read(json, reason, reading->arena, &descriptor, err);
+	rc = ul_descriptor_read(json, reason, reading->search.arena,
+				&descriptor, err);
 	if (!rc)
-		rc = refs_append(reading, &descriptor, reason, err);
+		rc = ul_ref_append(&reading->search, &descriptor, reason, err);
 	if (rc)
 		return rc;
 	json_object_foreach((json_t *)json, key, value)
 	{
 		if (ul_descriptor_knows(key))
 			continue;
-		rc = search_member(reading, key, value, err);
+		rc = ul_ref_search_member(&reading->search, key, value, err);
 		if (rc)
 			break;
 	}
@@ -207,9 +66,9 @@ static int known_array_read(struct reading *reading, const json_t *array,
 	json_array_foreach(array, i, item)
 	{
 		snprintf(reason, sizeof reason, "%s %zu", noun, i);
-		old_len = place_enter_nth(&reading->place, i);
+		old_len = ul_ref_enter_nth(&reading->search, i);
 		rc = known_read(reading, item, reason, err);
-		place_leave(&reading->place, old_len);
+		ul_ref_leave(&reading->search, old_len);
 		if (rc)
 			break;
 	}
@@ -219,18 +78,18 @@ static int known_array_read(struct reading *reading, const json_t *array,
 static int subject_read(struct reading *reading, const json_t *json,
 			struct ul_err *err)
 {
-	size_t first = reading->len;
+	size_t first = reading->search.len;
 	int rc = known_read(reading, json, "subject", err);
 
 	if (!rc)
-		reading->refs[first].is_subject = true;
+		reading->search.refs[first].is_subject = true;
 	return rc;
 }
 
 static int config_read(struct reading *reading, const json_t *json,
 		       struct ul_err *err)
 {
-	reading->config = reading->len + 1;
+	reading->config = reading->search.len + 1;
 	return known_read(reading, json, "config", err);
 }
 
@@ -245,7 +104,7 @@ static int field_read(struct reading *reading, const char *key,
 		return known_array_read(reading, value, "manifest", err);
 	if (!strcmp(key, "subject"))
 		return subject_read(reading, value, err);
-	return search(reading, value, err);
+	return ul_ref_search_any(&reading->search, value, err);
 }
 
 static int fields_read(struct reading *reading, const json_t *json,
@@ -257,11 +116,11 @@ static int fields_read(struct reading *reading, const json_t *json,
 
 	json_object_foreach((json_t *)json, key, value)
 	{
-		size_t old_len = place_enter(&reading->place, key);
+		size_t old_len = ul_ref_enter(&reading->search, key);
 
 		if (!json_is_null(value))
 			rc = field_read(reading, key, value, err);
-		place_leave(&reading->place, old_len);
+		ul_ref_leave(&reading->search, old_len);
 		if (rc)
 			break;
 	}
@@ -326,21 +185,15 @@ static int head_read(const json_t *json, const char *declared,
 	return rc;
 }
 
-static int refs_copy(const struct reading *reading,
+static int refs_take(const struct reading *reading,
 		     struct ul_manifest *manifest, struct ul_err *err)
 {
-	size_t bytes = reading->len * sizeof *manifest->refs;
+	int rc = ul_ref_search_take(&reading->search, &manifest->refs,
+				    &manifest->ref_count, err);
 
-	if (!reading->len)
-		return 0;
-	manifest->refs = ul_arena_alloc(reading->arena, bytes);
-	if (!manifest->refs)
-		return ul_err_nomem(err);
-	memcpy(manifest->refs, reading->refs, bytes);
-	manifest->ref_count = reading->len;
-	if (reading->config)
+	if (!rc && reading->config)
 		manifest->config = &manifest->refs[reading->config - 1];
-	return 0;
+	return rc;
 }
 
 int ul_manifest_parse(const char *bytes, size_t len, const char *declared_type,
@@ -348,7 +201,9 @@ int ul_manifest_parse(const char *bytes, size_t len, const char *declared_type,
 		      struct ul_err *err)
 {
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
-	ul_cleanup(reading_release) struct reading reading = { .arena = arena };
+	ul_cleanup(reading_release) struct reading reading = {
+		.search = { .arena = arena }
+	};
 	struct ul_manifest manifest = { .refs = NULL };
 	int rc;
 
@@ -358,7 +213,7 @@ int ul_manifest_parse(const char *bytes, size_t len, const char *declared_type,
 	if (!rc)
 		rc = fields_read(&reading, json, err);
 	if (!rc)
-		rc = refs_copy(&reading, &manifest, err);
+		rc = refs_take(&reading, &manifest, err);
 	if (!rc)
 		*ret = manifest;
 	return rc;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "fuzz.h"
 #include "store/limits.h"
+#include "store/oci/json.h"
 #include "store/oci/manifest.h"
 
 static void check_ref(const struct ul_manifest_ref *ref)
@@ -35,6 +36,69 @@ static void check(const struct ul_manifest *manifest)
 	}
 }
 
+static bool has_ref(const struct ul_manifest *manifest,
+		    const struct ul_digest *digest)
+{
+	size_t i;
+
+	for (i = 0; i < manifest->ref_count; i++) {
+		if (ul_digest_equal(&manifest->refs[i].descriptor.digest,
+				    digest))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whatever looks like a descriptor, at any depth, is a reference; what stands
+ * in the known members of a known descriptor is text of its own.
+ */
+static void check_kept(const struct ul_manifest *manifest, const json_t *json,
+		       bool is_known)
+{
+	const json_t *value;
+	const char *key, *text;
+	struct ul_digest digest;
+	size_t i;
+
+	json_array_foreach(json, i, value)
+	    check_kept(manifest, value, is_known);
+	if (!json_is_object(json))
+		return;
+	text = json_string_value(json_object_get(json, "digest"));
+	if (text && ul_digest_parse(text, &digest))
+		assert(has_ref(manifest, &digest));
+	json_object_foreach((json_t *)json, key, value)
+	{
+		if (!is_known || !ul_descriptor_knows(key))
+			check_kept(manifest, value, false);
+	}
+}
+
+static void check_all_kept(const struct ul_manifest *manifest,
+			   const uint8_t *data, size_t size)
+{
+	static const char *const known[] = { "config", "layers", "manifests",
+					     "subject" };
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	const json_t *value;
+	const char *key;
+	size_t i;
+	int rc = ul_json_parse((const char *)data, size, UL_JSON_MAX_DEPTH,
+			       &json, &err);
+
+	assert(!rc);
+	json_object_foreach(json, key, value)
+	{
+		bool is_known = false;
+
+		for (i = 0; i < ul_array_len(known); i++)
+			is_known = is_known || !strcmp(key, known[i]);
+		check_kept(manifest, value, is_known);
+	}
+}
+
 static int parse(const uint8_t *data, size_t size, struct ul_arena *arena,
 		 struct ul_manifest *ret)
 {
@@ -53,8 +117,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ul_manifest manifest, again;
 	int rc = parse(data, size, &arena, &manifest), rc_again;
 
-	if (!rc)
+	if (!rc) {
 		check(&manifest);
+		check_all_kept(&manifest, data, size);
+	}
 	/* One allocation fails: then either nothing or the same comes out. */
 	ul_mem_countdown = (long)(size % 64);
 	rc_again = parse(data, size, &arena, &again);

@@ -9,7 +9,7 @@
 #include "tests/lib/tar_fixture.h"
 
 enum { BLOCK = 512, HEADERS_MAX = 256 };
-enum { AT_SIZE = 124, SIZE_LEN = 12, AT_TYPE = 156 };
+enum { AT_SIZE = 124, SIZE_LEN = 12, AT_TYPE = 156, AT_MAGIC = 257 };
 
 /* libFuzzer's own; absent where the corpus is only replayed. */
 __attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size,
@@ -27,7 +27,7 @@ static const struct field {
 	{ 108, 16, false },     /* owner */
 	{ AT_SIZE, 12, false }, /* length */
 	{ 136, 12, false },     /* time */
-	{ 257, 8, false },      /* magic and version */
+	{ AT_MAGIC, 8, false }, /* magic and version */
 	{ 329, 16, false },     /* device */
 };
 
@@ -82,8 +82,7 @@ static size_t octal(const uint8_t *at, size_t len)
 
 static bool is_header(const uint8_t *data, size_t size, size_t at)
 {
-	return at + BLOCK <= size && data[at + AT_TYPE + 1 + 100] == 'u' &&
-	       !memcmp(data + at + 257, "ustar", 5);
+	return at + BLOCK <= size && !memcmp(data + at + AT_MAGIC, "ustar", 5);
 }
 
 /* Where headers begin; data between them is passed over. */
@@ -178,7 +177,8 @@ static void pax_change(uint8_t *header, size_t room, unsigned *state)
 	len += len + 2 < 10 ? 1 : len + 2 < 100 ? 2 : 3;
 	snprintf(text, sizeof text, "%zu %s=%s\n", len, key, value);
 	memcpy(header + BLOCK, text, BLOCK);
-	snprintf(length, sizeof length, "%011zo", strlen(text));
+	snprintf(length, sizeof length, "%011o",
+		 (unsigned)strlen(text) & 07777);
 	memcpy(header + AT_SIZE, length, SIZE_LEN);
 }
 

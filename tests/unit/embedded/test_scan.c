@@ -412,6 +412,50 @@ static void test_scan__types_it_does_not_know_are_kept_whole(void **state)
 	ul_view_release(&view);
 }
 
+/* A cache manifest whose config is this blob, called "cache:1". */
+static void cache_put(struct store_fixture *fixture,
+		      struct content_digest config)
+{
+	struct content_digest manifest = blob_put(
+	    fixture,
+	    "{\"schemaVersion\":2,\"mediaType\":\"" TYPE_MANIFEST "\","
+	    "\"config\":{\"mediaType\":"
+	    "\"application/vnd.buildkit.cacheconfig.v0\",\"digest\":\"%s\","
+	    "\"size\":1},\"layers\":[]}",
+	    config.text);
+
+	INDEX_PUT(fixture, { "cache:1", manifest.text, NULL });
+}
+
+static void test_scan__cache_configs_hold_what_they_name(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest layer = blob_put(fixture, "layer of a step");
+	struct content_digest other = blob_put(fixture, "another");
+	struct content_digest absent = blob_put(fixture, "soon gone");
+	struct content_digest broken = blob_put(fixture, "{\"layers\":[");
+	struct ul_view view;
+
+	assert_int_equal(unlink(blob_path(fixture, absent)), 0);
+	cache_put(fixture, blob_put(fixture,
+				    "{\"layers\":[{\"blob\":\"%s\"},{\"blob\":"
+				    "\"%s\"}],\"records\":[{\"digest\":\"%s\","
+				    "\"layers\":[{\"layer\":0}]}]}",
+				    layer.text, absent.text, other.text));
+	view = content_scan(fixture, start());
+	assert_true(reachable(&view, layer));
+	assert_false(reachable(&view, other));
+	assert_null(view.refusal);
+	ul_view_release(&view);
+
+	/* What one that makes no sense refers to is not known. */
+	cache_put(fixture, broken);
+	fixture->store->damage_wait_ms = 0;
+	view = content_scan(fixture, start());
+	assert_non_null(view.refusal);
+	ul_view_release(&view);
+}
+
 static void test_scan__absent_platforms_are_no_damage(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -750,6 +794,7 @@ int main(void)
 		SCAN(referrers_live_with_their_subject),
 		SCAN(indexes_within_indexes_give_each_platform_once),
 		SCAN(types_it_does_not_know_are_kept_whole),
+		SCAN(cache_configs_hold_what_they_name),
 		SCAN(absent_platforms_are_no_damage),
 		SCAN(config_facts_reach_the_view),
 		SCAN(a_blob_rewritten_in_place_is_read_again),

@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/cache_config.h"
 #include "store/oci/config.h"
 #include "store/oci/layout.h"
 #include "store/oci/manifest.h"
@@ -79,7 +80,7 @@ static int teardown(void **state)
 
 struct counts {
 	int entries, indexes, manifests, configs, diff_ids, cache_configs;
-	int layers, others;
+	int cache_layers, layers, others;
 };
 
 struct walk {
@@ -146,6 +147,32 @@ static void walk_config(struct walk *walk,
 	ul_buf_release(&text);
 }
 
+static void walk_cache_config(struct walk *walk,
+			      const struct ul_descriptor *descriptor)
+{
+	struct ul_buf text = UL_BUF_INIT, blob = UL_BUF_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_cache_config config;
+	size_t i;
+
+	read_blob(walk, descriptor, &text);
+	if (ul_cache_config_parse(text.data, text.len, &walk->arena, &config,
+				  &err))
+		fail_msg("%s", err.msg);
+	for (i = 0; i < config.ref_count; i++) {
+		char hex[UL_DIGEST_HEX_MAX + 1], name[200];
+
+		assert_true(config.refs[i].descriptor.is_size_unknown);
+		ul_digest_format_hex(&config.refs[i].descriptor.digest, hex);
+		snprintf(name, sizeof name, "blobs/sha256/%s", hex);
+		ul_buf_reset(&blob);
+		read_file(walk, name, &blob);
+	}
+	walk->counts.cache_layers += (int)config.ref_count;
+	ul_buf_release(&text);
+	ul_buf_release(&blob);
+}
+
 static void walk_to(struct walk *walk, const struct ul_descriptor *descriptor)
 {
 	switch (ul_media_of(descriptor->media_type)) {
@@ -163,6 +190,7 @@ static void walk_to(struct walk *walk, const struct ul_descriptor *descriptor)
 		break;
 	case UL_MEDIA_CACHE_CONFIG:
 		walk->counts.cache_configs++;
+		walk_cache_config(walk, descriptor);
 		break;
 	case UL_MEDIA_LAYER:
 		walk->counts.layers++;
@@ -239,6 +267,7 @@ static void test_samples__reads_a_buildkit_cache(void **state)
 		    &(struct counts){ .entries = 1,
 				      .manifests = 1,
 				      .cache_configs = 1,
+				      .cache_layers = 5,
 				      .layers = 5 });
 }
 

@@ -1,6 +1,7 @@
 ul_unit_test(oci json ul_oci PkgConfig::jansson)
 ul_unit_test(oci descriptor ul_oci)
 ul_unit_test(oci manifest ul_oci)
+ul_unit_test(oci cache_config ul_oci)
 ul_unit_test(oci config ul_oci)
 ul_unit_test(oci layout ul_oci)
 ul_unit_test(oci reference ul_oci)
