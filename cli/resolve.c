@@ -333,8 +333,19 @@ static const char *path_below(const struct ul_view *view, const char *text,
 	if (!realpath(text, real) || !realpath(view->store_path, store))
 		return NULL;
 	len = strlen(store);
+	if (!strcmp(real, store))
+		return "";
 	return !strncmp(real, store, len) && real[len] == '/' ? real + len + 1
 							      : NULL;
+}
+
+bool ul_resolve_path(const struct ul_view *view, const char *text,
+		     char path[PATH_MAX])
+{
+	char real[PATH_MAX];
+	const char *below = path_below(view, text, real);
+
+	return below && snprintf(path, PATH_MAX, "%s", below) < PATH_MAX;
 }
 
 /* The file or folder of the view that a path is, or lies in. */
