@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/main.h"
 #include "cli/text.h"
+#include "store/embedded/layout.h"
 #include "store/embedded/store.h"
 
 enum { LINE_MAX_BYTES = 2048 };
@@ -84,30 +84,41 @@ static void say_waiting(void *arg)
 		   cli->store->lock_wait_ms / 1000);
 }
 
-static int store_open(struct ul_cli *cli, struct ul_err *err)
+static int layout_open(struct ul_cli *cli, const char *path, struct ul_err *err)
 {
-	if (cli->store_name && strcmp(cli->store_name, "embedded") != 0)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "no store \"%s\"; there is \"embedded\"",
-				  cli->store_name);
-	if (cli->namespace_name && *cli->namespace_name)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "no namespace \"%s\": the embedded store "
-				  "has none",
-				  cli->namespace_name);
-	if (cli->makes_store)
-		return ul_embedded_open(cli->state_path, &cli->store, err);
-	if (cli->is_state_given && access(cli->state_path, F_OK) &&
-	    errno == ENOENT)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "no directory %s; `ullage import --state` "
-				  "makes a store there",
-				  cli->state_path);
-	return ul_embedded_find(cli->state_path, &cli->store, err);
+	const struct ul_command *command = cli->command;
+
+	if (command && command->is_embedded) {
+		cli->is_misused = true;
+		return ul_err_set(err, UL_E_INVALID,
+				  "`ullage %s` works on the embedded store "
+				  "alone, not on %s",
+				  command->name, cli->store_name);
+	}
+	return ul_layout_open(path, cli->state_path, &cli->store, err);
 }
 
-/* NULL: failed, and reported. */
-static struct ul_embedded *store_get(struct ul_cli *cli)
+static int store_open(struct ul_cli *cli, struct ul_err *err)
+{
+	const char *name = cli->store_name ? cli->store_name : "embedded";
+
+	if (cli->namespace_name && *cli->namespace_name)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "no namespace \"%s\": the %s store has none",
+				  cli->namespace_name,
+				  strncmp(name, "oci:", 4) ? "embedded"
+							   : "oci");
+	if (!strncmp(name, "oci:", 4))
+		return layout_open(cli, name + 4, err);
+	if (strcmp(name, "embedded") != 0)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "no store \"%s\"; there is \"embedded\", "
+				  "and oci:PATH for any image layout",
+				  name);
+	return ul_embedded_open(cli->state_path, &cli->store, err);
+}
+
+struct ul_embedded *ul_cli_store(struct ul_cli *cli)
 {
 	struct ul_err err = UL_ERR_INIT;
 
@@ -122,17 +133,6 @@ static struct ul_embedded *store_get(struct ul_cli *cli)
 	return cli->store;
 }
 
-struct ul_embedded *ul_cli_store(struct ul_cli *cli)
-{
-	bool is_first = !cli->store;
-	struct ul_embedded *store = store_get(cli);
-
-	if (store && store->is_absent && is_first)
-		ul_cli_say(cli, "no store in %s yet; `ullage import` makes one",
-			   cli->state_path);
-	return store;
-}
-
 struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 {
 	struct ul_embedded *store = NULL;
@@ -145,7 +145,7 @@ struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 		ul_cli_fail(&err);
 		return NULL;
 	}
-	store = store_get(cli);
+	store = ul_cli_store(cli);
 	if (store && ul_embedded_lock(store, &err)) {
 		ul_cli_fail(&err);
 		return NULL;

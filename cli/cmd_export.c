@@ -152,6 +152,7 @@ static int export_run(struct ul_cli *cli, int argc, char **argv)
 
 const struct ul_command ul_cmd_export = {
 	.name = "export",
+	.is_embedded = true,
 	.summary = UL_SUMMARY_EXPORT,
 	.synopsis = "NAME ... -o FILE|-",
 	.help = "One OCI archive with these images, all platforms, "

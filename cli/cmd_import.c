@@ -235,7 +235,6 @@ static int import_run(struct ul_cli *cli, int argc, char **argv)
 				    "\"app:2\" or \"host/team/app:2\"",
 				    import.name);
 	import.path = args.operands[0];
-	cli->makes_store = true;
 	store = ul_cli_store(cli);
 	if (!store)
 		return UL_EXIT_FAILED;
@@ -246,6 +245,7 @@ static int import_run(struct ul_cli *cli, int argc, char **argv)
 
 const struct ul_command ul_cmd_import = {
 	.name = "import",
+	.is_embedded = true,
 	.summary = UL_SUMMARY_IMPORT,
 	.synopsis = "FILE|DIR|- [--name NAME] [--replace] [--unpack] "
 		    "[--verify]",

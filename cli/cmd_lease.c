@@ -136,7 +136,6 @@ static int create_run(struct ul_cli *cli, int argc, char **argv)
 		return status;
 	ul_random_hex(creation.id);
 	creation.lease.id = args.operand_count ? args.operands[0] : creation.id;
-	cli->makes_store = true;
 	store = ul_cli_change(cli);
 	if (!store)
 		return UL_EXIT_FAILED;
@@ -602,6 +601,7 @@ static const struct ul_command *const lease_commands[] = {
 
 const struct ul_command ul_cmd_lease = {
 	.name = "lease",
+	.is_embedded = true,
 	.summary = "hold content by leases",
 	.synopsis = "COMMAND ...",
 	.help = "A lease keeps what it names, and what that refers to: an "

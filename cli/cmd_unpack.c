@@ -92,6 +92,7 @@ static int unpack_run(struct ul_cli *cli, int argc, char **argv)
 
 const struct ul_command ul_cmd_unpack = {
 	.name = "unpack",
+	.is_embedded = true,
 	.summary = UL_SUMMARY_UNPACK,
 	.synopsis = "[--platform OS/ARCH] NAME ...",
 	.help = "Each layer becomes a snapshot under its chain ID, in "

@@ -68,8 +68,8 @@ static int unpin_all(struct ul_cli *cli, struct ul_embedded *store,
 	ul_cleanup(ul_json_freep) json_t *answer = NULL;
 	char shorter[UL_NAME_MAX_BYTES];
 	const char *name;
-	int i, rc = ul_record_load(store->db, "embedded", UL_EMBEDDED_DB_PATH,
-				   &record, err);
+	int i, rc = ul_record_load(store->db, store->base.kind,
+				   store->record_path, &record, err);
 
 	for (i = 0; !rc && i < count; i++) {
 		if (!unpin_find(&record, texts[i]))

@@ -157,8 +157,26 @@ static int writable_check(struct ul_embedded *store)
 	return UL_EXIT_DONE;
 }
 
+static void print_ways_back(const struct ul_cli *cli, const struct ul_run *run)
+{
+	const char *exclusive =
+	    cli->store->base.is_shared ? " --exclusive" : "";
+
+	if (!cli->store_name)
+		ul_cli_print("`ullage undo %" PRId64
+			     "` brings it back, `ullage gc --now` gives it "
+			     "back",
+			     run->run);
+	else
+		ul_cli_print("`ullage --store %s undo %" PRId64
+			     "` brings it back,\n`ullage --store %s gc "
+			     "--now%s` gives it back",
+			     cli->store_name, run->run, cli->store_name,
+			     exclusive);
+}
+
 /* "Run 4: removed 2 names, gave back 1.5 MB (...), moved 3 kB to the trash." */
-static void print_done(const struct ul_run *run)
+static void print_done(const struct ul_cli *cli, const struct ul_run *run)
 {
 	char text[UL_HUMAN_MAX];
 	const char *comma = "";
@@ -175,18 +193,18 @@ static void print_done(const struct ul_run *run)
 			     run->freed_bytes);
 		comma = ", ";
 	}
-	if (run->trashed_bytes)
-		ul_cli_print(
-		    "%smoved %s to the trash.\n`ullage undo %" PRId64
-		    "` brings it back, `ullage gc --now` gives it back",
-		    comma, ul_human_bytes(run->trashed_bytes, text), run->run);
+	if (run->trashed_bytes) {
+		ul_cli_print("%smoved %s to the trash.\n", comma,
+			     ul_human_bytes(run->trashed_bytes, text));
+		print_ways_back(cli, run);
+	}
 	ul_cli_print(".\n");
 }
 
-static void print_run(const struct ul_run *run)
+static void print_run(const struct ul_cli *cli, const struct ul_run *run)
 {
 	if (run->run)
-		print_done(run);
+		print_done(cli, run);
 	else
 		ul_cli_print("Nothing to collect.\n");
 	print_declined(&run->plan);
@@ -247,19 +265,6 @@ static int collect_fail(const struct collecting *collecting, bool was_asked,
 	return ul_cli_fail(&again);
 }
 
-/* Where there is no store there is nothing to lock, nor to remove; a name that
- * is none is still a mistake. */
-static int run_of_nothing(const struct collecting *collecting,
-			  struct ul_run *ret_run, struct ul_err *err)
-{
-	int rc = ul_cli_scan(collecting->cli, false, &ret_run->view, err);
-
-	if (rc)
-		return rc;
-	return ul_plan_build(&ret_run->view, &collecting->request,
-			     &ret_run->plan, err);
-}
-
 static int collect_act(struct collecting *collecting, struct ul_embedded *store,
 		       bool was_asked)
 {
@@ -276,9 +281,7 @@ static int collect_act(struct collecting *collecting, struct ul_embedded *store,
 	int rc;
 
 	ul_progress_start(&progress, collecting->cli, "measuring", 0);
-	rc = store->is_absent
-		 ? run_of_nothing(collecting, &run, &err)
-		 : ul_run_execute(&store->base, &request, &run, &err);
+	rc = ul_run_execute(&store->base, &request, &run, &err);
 	ul_progress_end(&progress);
 	if (rc)
 		return collect_fail(collecting, was_asked, &err);
@@ -286,7 +289,7 @@ static int collect_act(struct collecting *collecting, struct ul_embedded *store,
 		if (!ul_json_print(ul_json_run(&run)))
 			return UL_EXIT_FAILED;
 	} else {
-		print_run(&run);
+		print_run(collecting->cli, &run);
 	}
 	return collect_status(collecting, &run);
 }
@@ -301,7 +304,7 @@ static int collect_run(struct collecting *collecting)
 
 	if (!store)
 		return UL_EXIT_FAILED;
-	if (collect->yes || !collect->rule || store->is_absent)
+	if (collect->yes || !collect->rule)
 		return collect_act(collecting, store, false);
 	status = writable_check(store);
 	if (!status)
@@ -320,20 +323,27 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 		.saved = UL_PLAN_INIT,
 		.request = {
 			.rule = collect->rule,
-			.grace_s = cli->grace_s >= 0 ? cli->grace_s :
-						       UL_GRACE_DEFAULT_S,
 			.now = cli->now,
 		},
 	};
 	struct ul_err err = UL_ERR_INIT;
+	struct ul_embedded *store;
 	int status;
 
-	if (cli->exclusive)
-		ul_cli_say(cli, "note: --exclusive has no effect on the "
-				"embedded store");
-	if (cli->orphans)
-		ul_cli_say(cli, "note: --orphans has no effect on the embedded "
-				"store: gc always takes them");
+	store = ul_cli_store(cli);
+	if (!store)
+		return UL_EXIT_FAILED;
+	if (store->base.is_shared && cli->now && !cli->exclusive) {
+		ul_err_set(&err, UL_E_INVALID,
+			   "--now deletes at once what others may be about to "
+			   "use: on %s it needs --exclusive, which says that "
+			   "nobody else is writing there",
+			   cli->store_name);
+		return ul_cli_fail(&err);
+	}
+	collecting.request.is_shared = store->base.is_shared;
+	collecting.request.grace_s =
+	    cli->grace_s >= 0 ? cli->grace_s : store->base.grace_s;
 	if (collect->plan_path) {
 		if (ul_plan_file_read(collect->plan_path, &collecting.saved,
 				      &err))

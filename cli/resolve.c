@@ -333,27 +333,14 @@ static const char *path_below(const struct ul_view *view, const char *text,
 	if (!realpath(text, real) || !realpath(view->store_path, store))
 		return NULL;
 	len = strlen(store);
-	if (!strcmp(real, store))
-		return "";
 	return !strncmp(real, store, len) && real[len] == '/' ? real + len + 1
 							      : NULL;
 }
 
-bool ul_resolve_path(const struct ul_view *view, const char *text,
-		     char path[PATH_MAX])
-{
-	char real[PATH_MAX];
-	const char *below = path_below(view, text, real);
-
-	return below && snprintf(path, PATH_MAX, "%s", below) < PATH_MAX;
-}
-
-/* The file or folder of the view that a path is, or lies in. */
-static int path_find(const struct ul_view *view, const char *text,
+/* 1: there is none. */
+static int file_find(const struct ul_view *view, const char *path,
 		     uint32_t *ret_object)
 {
-	char real[PATH_MAX];
-	const char *path = path_below(view, text, real);
 	size_t i, len;
 
 	for (i = 0; path && i < view->file_count; i++) {
@@ -365,6 +352,19 @@ static int path_find(const struct ul_view *view, const char *text,
 		return 0;
 	}
 	return 1;
+}
+
+/* The file or folder of the view that a path is, or lies in. */
+static int path_find(const struct ul_view *view, const char *text,
+		     uint32_t *ret_object)
+{
+	char real[PATH_MAX], here[PATH_MAX];
+	int rc = file_find(view, path_below(view, text, real), ret_object);
+
+	/* "cache/blobs/...", as a shell completes it. */
+	if (rc > 0 && snprintf(here, sizeof here, "./%s", text) < PATH_MAX)
+		rc = file_find(view, path_below(view, here, real), ret_object);
+	return rc;
 }
 
 static const char *what_name(unsigned what)

@@ -5,13 +5,12 @@
  * its familiar form; a name that is remembered though it vanished gives its
  * manifest's blob); a whole digest; a snapshot's key; a lease's id; any unique
  * beginning of a digest ("sha256:ab12", bare hex of at least four digits); a
- * path, absolute or relative to the store ("oci/blobs/sha256/ab..",
- * "snapshots/NAME", or anything in those).
+ * path, absolute, relative to the store ("oci/blobs/sha256/ab..",
+ * "snapshots/NAME") or to the working directory, or anything below those.
  */
 #ifndef UL_CLI_RESOLVE_H
 #define UL_CLI_RESOLVE_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,13 +60,5 @@ bool ul_resolve_vanished(const struct ul_view *view, const char *text,
  */
 bool ul_resolve_trashed(const struct ul_view *view, const char *text,
 			enum ul_kind kind, uint32_t *ret_position);
-
-/*
- * The part of a path below the store ("" for the store itself); what is no
- * path by its looks is one relative to the store. Whether anything is there is
- * for the caller to see. False: not below it, or too long.
- */
-bool ul_resolve_path(const struct ul_view *view, const char *text,
-		     char path[PATH_MAX]);
 
 #endif

@@ -35,6 +35,11 @@ void ul_plan_release(struct ul_plan *plan)
 	*plan = UL_PLAN_INIT;
 }
 
+bool ul_plan_empties(const struct ul_plan_request *request)
+{
+	return request->now || (!request->grace_s && !request->is_shared);
+}
+
 static const char *plan_text(struct ul_plan *plan, const char *text)
 {
 	return text && *text ? ul_arena_strdup(&plan->arena, text) : "";
@@ -391,8 +396,7 @@ static int collect_file(struct decide *decide, const struct ul_view_file *file)
 	if (rc)
 		return rc;
 	plan->freed_bytes += item.allocated_bytes;
-	if (trash != UL_OBJECT_NONE || decide->request->now ||
-	    !decide->request->grace_s)
+	if (trash != UL_OBJECT_NONE || ul_plan_empties(decide->request))
 		plan->now_bytes += item.allocated_bytes;
 	return 0;
 }

@@ -48,16 +48,18 @@ struct ul_plan {
 };
 #define UL_PLAN_INIT ((struct ul_plan){ .freed_bytes = 0 })
 
-/* An hour: longer than any pull leaves its blobs without a name. */
-#define UL_GRACE_DEFAULT_S 3600
-
 struct ul_plan_request {
 	const struct ul_rule *rule; /* NULL: gc, remove no root */
 	int64_t grace_s;
-	bool now; /* empty the trash at once */
+	bool now;       /* empty the trash at once */
+	bool is_shared; /* others write there: what is swept stays in the trash
+			   until another run, however short its grace */
 	/* Carry out exactly this one; NULL: whatever is found. */
 	const struct ul_plan *saved;
 };
+
+/* Whether the run gives back at once what it sweeps. */
+bool ul_plan_empties(const struct ul_plan_request *request);
 
 /*
  * Decide. The view's refusal and waiting (I7) are the caller's to look at.

@@ -257,7 +257,7 @@ static bool planned_trash(const struct act *act, const struct ul_view *view,
 /* Whether what this run moved goes at once. */
 static bool act_is_now(const struct act *act)
 {
-	return act->request->plan.now || !act->request->plan.grace_s;
+	return ul_plan_empties(&act->request->plan);
 }
 
 /* Another database's run may have the same number. */

@@ -36,7 +36,7 @@ _ullage_value() {
 		_ullage_files -f
 		;;
 	--store)
-		_ullage_words embedded
+		_ullage_words 'embedded oci:'
 		;;
 	--sort | -s)
 		_ullage_words 'name unique shared packed unpacked allocated

@@ -152,9 +152,12 @@ struct ul_store_ops {
 struct ul_store {
 	const struct ul_store_ops *ops;
 	const char *name; /* as --store names it */
-	const char *kind; /* "embedded" */
+	const char *kind; /* "embedded", "oci" */
 	const char *path;
 	struct ul_db *db; /* borrowed */
+	int64_t grace_s;  /* unless another is asked for */
+	bool is_shared;   /* others write it too, without our lock: deleting
+			     at once is for those who say they do not */
 };
 
 void ul_store_close(struct ul_store *store); /* NULL is fine */

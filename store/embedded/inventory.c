@@ -16,10 +16,12 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/walk.h"
+#include "store/embedded/form.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
 #include "store/graph/graph.h"
+#include "store/oci/layout.h"
 
 void ul_inventory_release(struct ul_inventory *inventory)
 {
@@ -53,6 +55,7 @@ static int item_stat(struct take *take, int dirfd, const char *name,
 	*item = (struct ul_item){
 		.kind = UL_ITEM_UNKNOWN,
 		.is_dir = S_ISDIR(st.st_mode),
+		.is_regular = S_ISREG(st.st_mode),
 		.dev = st.st_dev,
 		.ino = st.st_ino,
 		.size_bytes = (uint64_t)st.st_size,
@@ -183,7 +186,7 @@ static int classify_blob(struct take *take, const char *name,
 	char text[UL_DIGEST_TEXT_MAX];
 	struct ul_digest digest;
 
-	if (item->is_dir ||
+	if (!item->is_regular ||
 	    !ul_digest_parse_hex(UL_DIGEST_SHA256, name, &digest))
 		return add_unknown(take, item);
 	ul_digest_format(&digest, text);
@@ -314,7 +317,8 @@ static int take_trash_name(struct take *take, int dirfd, const char *dir,
 	char path[512];
 	int rc;
 
-	snprintf(path, sizeof path, "trash/%s/%s", dir, name);
+	snprintf(path, sizeof path, "%s/%s/%s", take->store->form->trash, dir,
+		 name);
 	rc = item_stat(take, dirfd, name, path, &item);
 	if (rc <= 0)
 		return rc;
@@ -358,8 +362,8 @@ static int classify_trash(struct take *take, const char *name,
 
 	if (!item->is_dir)
 		return add_unknown(take, item);
-	rc = ul_trash_read(take->store->trash_fd, name, &take->inventory->arena,
-			   &record, &ignored);
+	rc = ul_trash_read(take->store->trash_fd, take->store->form, name,
+			   &take->inventory->arena, &record, &ignored);
 	if (rc == UL_E_NOMEM)
 		return ul_err_nomem(take->err);
 	if (rc)
@@ -415,11 +419,14 @@ static int classify_oci(struct take *take, const char *name,
 {
 	static const char *const dirs[] = { "blobs", NULL };
 	static const char *const files[] = { "oci-layout", "index.json", NULL };
+	const struct ul_form *form = take->store->form;
 
-	if (!strncmp(name, "oci-put-blob", 12) || !strncmp(name, ".umoci-", 7))
+	if (ul_layout_is_leftover(name))
 		return classify_leftover(take, name, item);
 	if (item->is_dir && !strcmp(name, "ingest"))
-		return take_dir(take, "oci/ingest", classify_leftover);
+		return take_dir(take, item->path, classify_leftover);
+	if (!form->is_ours && item->is_dir && !strcmp(name, form->trash))
+		return 0;
 	return classify_known(take, name, item, dirs, files);
 }
 
@@ -467,16 +474,15 @@ static void inodes_count(struct ul_inventory *inventory)
 	inventory->inode_count = len;
 }
 
-int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
-		      struct ul_err *err)
+/* A folder of the store, and what is in it. */
+struct folder {
+	const char *dir;
+	classify_fn *classify;
+};
+
+static int take_embedded(struct take *take)
 {
-	ul_cleanup(ul_inventory_release) struct ul_inventory inventory =
-	    UL_INVENTORY_INIT;
-	struct take take = { store, &inventory, err };
-	static const struct {
-		const char *dir;
-		classify_fn *classify;
-	} dirs[] = {
+	static const struct folder folders[] = {
 		{ ".", classify_root },
 		{ "oci", classify_oci },
 		{ "oci/blobs", classify_alg },
@@ -488,8 +494,52 @@ int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < ul_array_len(dirs); i++)
-		rc = take_dir(&take, dirs[i].dir, dirs[i].classify);
+	for (i = 0; !rc && i < ul_array_len(folders); i++)
+		rc = take_dir(take, folders[i].dir, folders[i].classify);
+	return rc;
+}
+
+/*
+ * Not all of it has to be there, and what is no folder but a symlink leads
+ * out of the store: it counts as the unknown name that it is, and nothing
+ * behind it is looked at.
+ */
+static int take_layout(struct take *take)
+{
+	const struct folder folders[] = {
+		{ ".", classify_oci },
+		{ take->store->form->trash, classify_trash },
+		{ "blobs", classify_alg },
+		{ "blobs/sha256", classify_blob },
+	};
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(folders); i++) {
+		struct ul_item item;
+
+		rc = item_stat(take, take->store->root_fd, folders[i].dir,
+			       folders[i].dir, &item);
+		if (rc > 0 && item.is_dir)
+			rc =
+			    take_dir(take, folders[i].dir, folders[i].classify);
+		else if (rc >= 0 && !strcmp(folders[i].dir, "blobs"))
+			return 0;
+		else if (rc > 0)
+			rc = 0;
+	}
+	return rc;
+}
+
+int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
+		      struct ul_err *err)
+{
+	ul_cleanup(ul_inventory_release) struct ul_inventory inventory =
+	    UL_INVENTORY_INIT;
+	struct take take = { store, &inventory, err };
+	int rc =
+	    store->form->is_ours ? take_embedded(&take) : take_layout(&take);
+
 	if (rc)
 		return ul_err_wrap(err, "looking through %s", store->path);
 	inodes_count(&inventory);

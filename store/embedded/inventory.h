@@ -26,7 +26,7 @@ struct ul_item {
 	enum ul_item_kind kind;
 	const char *path; /* relative to the store */
 	const char *key;  /* digest, snapshot key; else the path */
-	bool is_dir;
+	bool is_dir, is_regular;
 	bool is_unpacked; /* snapshot folder named by chain ID */
 	bool is_locked;   /* ingest whose maker is alive */
 	bool is_foreign;  /* ingest of another program */

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/stmt.h"
+#include "store/embedded/form.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
@@ -85,8 +86,8 @@ int ul_record_row(struct ul_embedded *store, int64_t *ret_row,
 
 	if (rc)
 		return rc;
-	ul_stmt_bind_text(find, ":kind", "embedded");
-	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	ul_stmt_bind_text(find, ":kind", store->form->kind);
+	ul_stmt_bind_text(find, ":path", store->record_path);
 	rc = ul_stmt_next(find, err);
 	if (rc > 0)
 		*ret_row = ul_stmt_i64(find, 0);

@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/walk.h"
+#include "store/embedded/form.h"
+#include "store/embedded/open.h"
 #include "store/embedded/ops.h"
 #include "store/embedded/store.h"
 #include "store/oci/layout.h"
@@ -303,7 +305,7 @@ static bool note_name(struct ul_scan *scan, const struct ul_map *trashed,
 {
 	char when[UL_TIME_TEXT_MAX];
 
-	if (!name->vanished_unix_s)
+	if (!name->vanished_unix_s || name->is_gone)
 		return true;
 	name->is_gone = !name_can_come_back(scan, trashed, name);
 	if (name->is_gone || name->is_ours)
@@ -419,8 +421,10 @@ static int scan_save(struct ul_scan *scan)
 		record->scanned_unix_s = now_unix_s;
 		record->store_dirty = true;
 	}
-	rc = ul_record_save(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
-			    record, scan->err);
+	rc = ul_record_save(scan->store->db, scan->store->form->kind,
+			    scan->store->record_path, record, scan->err);
+	if (!rc && scan->is_new_layout)
+		rc = ul_embedded_identify(scan->store, scan->err);
 	if (!rc || scan->options->for_change || rc == UL_E_NOMEM ||
 	    (rc == UL_E_CONFLICT && !scan->is_last_try))
 		return rc;
@@ -455,6 +459,35 @@ static int scan_all(struct ul_scan *scan)
 	return rc;
 }
 
+/*
+ * Where a layout is another directory than it was, what is known of the old
+ * one says nothing: a blob that we let go of there is nobody's business here.
+ * Pins and uses stay, they go by name and digest.
+ */
+static void scan_forget(struct ul_scan *scan)
+{
+	struct ul_record *record = scan->record;
+	size_t i;
+
+	if (!strcmp(record->store_uid, scan->store->uid))
+		return;
+	scan->is_new_layout = true;
+	for (i = 0; i < record->object_count; i++) {
+		struct ul_object *object = &record->objects[i];
+
+		object->is_known = object->is_released = false;
+		object->is_reachable = false;
+		object->reachable_unix_s = 0;
+		object->content = UL_CONTENT_UNKNOWN;
+		object->measure.measured_unix_s = 0;
+		object->is_dirty = object->measure_dirty = true;
+	}
+	for (i = 0; i < record->name_count; i++)
+		record->names[i].is_gone = true;
+	record->walked_unix_s = 0;
+	record->store_dirty = true;
+}
+
 static int scan_init(struct ul_scan *scan)
 {
 	struct ul_view *view = scan->view;
@@ -467,9 +500,14 @@ static int scan_init(struct ul_scan *scan)
 	view->mount = "";
 	if (!view->store_path)
 		return ul_err_nomem(scan->err);
-	rc = ul_record_load(scan->store->db, "embedded", UL_EMBEDDED_DB_PATH,
-			    &view->record, scan->err);
+	rc = ul_trash_reopen(scan->store, scan->err);
+	if (rc)
+		return rc;
+	rc = ul_record_load(scan->store->db, scan->store->form->kind,
+			    scan->store->record_path, &view->record, scan->err);
 	scan->record = &view->record;
+	if (!rc && !scan->store->form->is_ours)
+		scan_forget(scan);
 	return rc;
 }
 
@@ -492,7 +530,7 @@ static int scan_once(struct ul_embedded *store,
 	int rc = scan_init(&scan);
 
 	if (!rc)
-		rc = store->is_absent ? scan_graph(&scan) : scan_all(&scan);
+		rc = scan_all(&scan);
 	if (rc)
 		return rc;
 	*ret_view = view;

@@ -8,7 +8,9 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/embedded/form.h"
 #include "store/embedded/scan_internal.h"
+#include "store/embedded/store.h"
 #include "store/limits.h"
 #include "store/oci/descriptor.h"
 #include "store/oci/layout.h"
@@ -239,7 +241,11 @@ static int images_list(struct images *images)
 	for (i = 0; i < view->image_count; i++) {
 		struct ul_view_image *image = &view->images[i];
 
-		image->was_named = ul_record_was_named(record, image->digest);
+		/* In a layout of others an entry without a name is as good
+		 * a root as any other. */
+		image->was_named = (!image->is_nameless ||
+				    images->scan->store->form->is_ours) &&
+				   ul_record_was_named(record, image->digest);
 		image->is_dangling = image->is_nameless && image->was_named;
 		if (ul_record_is_pinned(record, image->digest))
 			image->is_pinned = true;

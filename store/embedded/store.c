@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,9 @@
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
+#include "store/embedded/form.h"
 #include "store/embedded/identity.h"
+#include "store/embedded/open.h"
 #include "store/embedded/ops.h"
 #include "store/embedded/reserve.h"
 #include "store/limits.h"
@@ -39,6 +40,15 @@ enum {
 
 enum { LAYOUT_MARKER_MAX_BYTES = 4096 };
 
+const struct ul_form ul_form_embedded = {
+	.kind = "embedded",
+	.layout = "oci/",
+	.trash = "trash",
+	/* Longer than any pull leaves its blobs without a name. */
+	.grace_s = 3600,
+	.is_ours = true,
+};
+
 static const char layout_marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
 static void embedded_close(struct ul_embedded *store)
@@ -53,6 +63,8 @@ static void embedded_close(struct ul_embedded *store)
 	ul_db_close(store->db);
 	free(store->state_path);
 	free(store->path);
+	free(store->record_path);
+	free(store->name);
 	free(store->db_path);
 	free(store);
 }
@@ -69,7 +81,9 @@ void ul_embedded_closep(struct ul_embedded **store)
 	*store = NULL;
 }
 
-static struct ul_embedded *embedded_new(const char *state_path)
+struct ul_embedded *ul_embedded_new(const struct ul_form *form,
+				    const char *state_path, const char *path,
+				    const char *record_path)
 {
 	struct ul_embedded *store = ul_calloc(1, sizeof *store);
 
@@ -81,17 +95,24 @@ static struct ul_embedded *embedded_new(const char *state_path)
 	store->index_wait_ms = INDEX_WAIT_MS;
 	store->damage_wait_ms = INDEX_WAIT_MS;
 	store->state_path = ul_strdup(state_path);
-	store->path = ul_asprintf("%s/store", state_path);
+	store->form = form;
+	store->path = ul_strdup(path);
+	store->record_path = ul_strdup(record_path);
+	store->name = form->is_ours ? ul_strdup(form->kind)
+				    : ul_asprintf("%s:%s", form->kind, path);
 	store->db_path = ul_asprintf("%s/ullage.db", state_path);
-	if (!store->state_path || !store->path || !store->db_path) {
+	if (!store->state_path || !store->path || !store->record_path ||
+	    !store->name || !store->db_path) {
 		embedded_close(store);
 		return NULL;
 	}
 	store->base = (struct ul_store){
 		.ops = &ul_embedded_ops,
-		.name = "embedded",
-		.kind = "embedded",
+		.name = store->name,
+		.kind = form->kind,
 		.path = store->path,
+		.grace_s = form->grace_s,
+		.is_shared = !form->is_ours,
 	};
 	return store;
 }
@@ -170,13 +191,13 @@ static int layout_marker_check(struct ul_embedded *store, struct ul_err *err)
 	if (!rc && (!version || strncmp(version, "1.", 2) != 0))
 		rc = ul_err_set(err, UL_E_CORRUPT,
 				"no image layout of version 1");
-	if (rc == UL_E_ABSENT || rc == UL_E_LIMIT)
+	if (rc == UL_E_LIMIT)
 		err->code = rc = UL_E_CORRUPT;
-	return rc ? ul_err_wrap(err, "oci/oci-layout") : 0;
+	return rc ? ul_err_wrap(err, "%soci-layout", store->form->layout) : 0;
 }
 
 /* skopeo truncates it, and writes it again, as it does the index. */
-static int layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
+int ul_layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
 {
 	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
 	int waited_ms, rc;
@@ -206,11 +227,12 @@ static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 
 	for (i = 0; !rc && i < ul_array_len(dirs); i++)
 		rc = ul_dir_open(store->root_fd, dirs[i].name, dirs[i].fd, err);
-	if (rc == UL_E_ABSENT)
-		return ul_err_set(err, UL_E_CORRUPT, "%s lacks a folder: %s",
-				  store->path, err->msg);
 	if (!rc)
-		rc = layout_marker_wait(store, err);
+		rc = ul_layout_marker_wait(store, err);
+	if (rc == UL_E_ABSENT) {
+		err->code = UL_E_CORRUPT;
+		return ul_err_wrap(err, "%s is not whole", store->path);
+	}
 	return rc ? rc
 		  : ul_identity_read(store->root_fd, store->uid,
 				     &store->generation, err);
@@ -265,8 +287,8 @@ static int db_identity(struct ul_embedded *store, char ret_uid[33],
 	*ret_generation = 0;
 	if (rc)
 		return rc;
-	ul_stmt_bind_text(find, ":kind", "embedded");
-	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	ul_stmt_bind_text(find, ":kind", store->form->kind);
+	ul_stmt_bind_text(find, ":path", store->record_path);
 	rc = ul_stmt_next(find, err);
 	if (rc > 0 && ul_stmt_text_len(find, 1) == 32) {
 		memcpy(ret_uid, ul_stmt_text(find, 1), 33);
@@ -314,12 +336,12 @@ static int embedded_adopt(struct ul_embedded *store, struct ul_err *err)
 		return rc;
 	rc = may_adopt(store, &may, err);
 	if (!rc && may)
-		rc = generation_in_db(store, store->generation, err);
+		rc = ul_embedded_identify(store, err);
 	ul_embedded_unlock(store);
 	return rc;
 }
 
-static int embedded_open_db(struct ul_embedded *store, struct ul_err *err)
+int ul_embedded_open_db(struct ul_embedded *store, struct ul_err *err)
 {
 	int rc = UL_E_ABSENT;
 
@@ -332,20 +354,26 @@ static int embedded_open_db(struct ul_embedded *store, struct ul_err *err)
 		rc = ul_db_open(store->db_path, UL_DB_READ, &store->db, err);
 	if (*store->problem)
 		store->is_writable = false;
+	store->base.db = store->db;
 	if (rc != UL_E_ABSENT && rc != UL_E_DB)
 		return rc;
 	/* Reports still work, from what is on disk alone. */
 	store->is_from_memory = true;
-	return ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
+	rc = ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
+	store->base.db = store->db;
+	return rc;
 }
 
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		     struct ul_err *err)
 {
-	ul_cleanup(ul_embedded_closep) struct ul_embedded *store =
-	    embedded_new(state_path);
+	ul_cleanup(ul_freep) char *path = ul_asprintf("%s/store", state_path);
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store = NULL;
 	int rc;
 
+	if (path)
+		store = ul_embedded_new(&ul_form_embedded, state_path, path,
+					UL_EMBEDDED_RECORD_PATH);
 	if (!store)
 		return ul_err_nomem(err);
 	rc = embedded_prepare(store, err);
@@ -358,43 +386,11 @@ int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 	if (!rc)
 		rc = embedded_open_dirs(store, err);
 	if (!rc)
-		rc = embedded_open_db(store, err);
+		rc = ul_embedded_open_db(store, err);
 	if (!rc && store->is_writable)
 		rc = embedded_adopt(store, err);
 	if (rc)
 		return ul_err_wrap(err, "opening the store in %s", state_path);
-	store->base.db = store->db;
-	*ret_store = ul_steal(store);
-	return 0;
-}
-
-static bool is_nothing(const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-
-	return snprintf(path, sizeof path, "%s/%s", dir, name) < PATH_MAX &&
-	       faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) &&
-	       errno == ENOENT;
-}
-
-int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
-		     struct ul_err *err)
-{
-	ul_cleanup(ul_embedded_closep) struct ul_embedded *store =
-	    embedded_new(state_path);
-	int rc;
-
-	if (!store)
-		return ul_err_nomem(err);
-	/* One that lost its store-id is one still. */
-	if (!is_nothing(store->path, "store-id") ||
-	    !is_nothing(store->path, "oci/index.json"))
-		return ul_embedded_open(state_path, ret_store, err);
-	store->is_absent = true;
-	rc = ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
-	if (rc)
-		return rc;
-	store->base.db = store->db;
 	*ret_store = ul_steal(store);
 	return 0;
 }
@@ -403,14 +399,16 @@ int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
 static int reopen_db(struct ul_embedded *store, struct ul_err *err)
 {
 	struct ul_db *db = NULL;
-	int rc = ul_db_open(store->db_path, UL_DB_WRITE, &db, err);
+	int rc = store->is_stateless ? ul_dir_make(store->state_path, err) : 0;
 
+	if (!rc)
+		rc = ul_db_open(store->db_path, UL_DB_WRITE, &db, err);
 	if (rc)
 		return rc;
 	ul_db_close(store->db);
 	store->db = store->base.db = db;
 	store->is_writable = true;
-	store->is_from_memory = false;
+	store->is_from_memory = store->is_stateless = false;
 	*store->problem = '\0';
 	return 0;
 }
@@ -432,23 +430,21 @@ static int lock_take(struct ul_embedded *store, struct ul_err *err)
 	if (*store->problem && reopen_db(store, err))
 		return ul_err_set(err, UL_E_REFUSED,
 				  "nothing can be changed: %s", store->problem);
-	return ul_identity_read(store->root_fd, store->uid, &store->generation,
-				err);
+	return store->form->is_ours
+		   ? ul_identity_read(store->root_fd, store->uid,
+				      &store->generation, err)
+		   : ul_trash_reopen(store, err);
 }
 
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
 {
 	int rc;
 
-	if (store->is_absent)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "there is no store in %s; `ullage import` "
-				  "makes one",
-				  store->state_path);
 	if (!store->is_writable && !*store->problem)
-		return ul_err_set(err, UL_E_REFUSED,
-				  "%s cannot be written by this user",
-				  store->state_path);
+		return ul_err_set(
+		    err, UL_E_REFUSED, "%s cannot be written by this user",
+		    access(store->state_path, W_OK) ? store->state_path
+						    : store->path);
 	rc = lock_take(store, err);
 	if (!rc)
 		return 0;
@@ -510,7 +506,9 @@ int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 			break;
 		nanosleep(&pause, NULL);
 	}
-	return rc ? ul_err_wrap(err, "%s/oci/index.json", store->path) : 0;
+	return rc ? ul_err_wrap(err, "%s/%sindex.json", store->path,
+				store->form->layout)
+		  : 0;
 }
 
 int ul_embedded_index_read(struct ul_embedded *store,
@@ -532,9 +530,9 @@ static int index_expect(struct ul_embedded *store, uint64_t expected_hash,
 		return rc;
 	if (rc || hash != expected_hash)
 		return ul_err_set(err, UL_E_CONFLICT,
-				  "%s/oci/index.json was changed by another "
+				  "%s/%sindex.json was changed by another "
 				  "program just now; try again",
-				  store->path);
+				  store->path, store->form->layout);
 	return 0;
 }
 
@@ -561,8 +559,8 @@ int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,
 
 	if (rc)
 		return rc;
-	ul_stmt_bind_text(find, ":kind", "embedded");
-	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	ul_stmt_bind_text(find, ":kind", store->form->kind);
+	ul_stmt_bind_text(find, ":path", store->record_path);
 	rc = ul_stmt_next(find, err);
 	if (rc > 0)
 		*ret_row = ul_stmt_i64(find, 0);
@@ -571,12 +569,17 @@ int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,
 	rc = ul_stmt_get(store->db, UL_SQL_STORE_ADD, &add, err);
 	if (rc)
 		return rc;
-	ul_stmt_bind_text(add, ":kind", "embedded");
-	ul_stmt_bind_text(add, ":path", UL_EMBEDDED_DB_PATH);
+	ul_stmt_bind_text(add, ":kind", store->form->kind);
+	ul_stmt_bind_text(add, ":path", store->record_path);
 	rc = ul_stmt_run(add, err);
 	if (!rc)
 		*ret_row = ul_db_last_id(store->db);
 	return rc;
+}
+
+int ul_embedded_identify(struct ul_embedded *store, struct ul_err *err)
+{
+	return generation_in_db(store, store->generation, err);
 }
 
 static int generation_in_db(struct ul_embedded *store, int64_t generation,
@@ -604,7 +607,8 @@ static int generation_step(struct ul_embedded *store, struct ul_err *err)
 	char uid[33];
 	int rc = db_identity(store, uid, &generation, err);
 
-	if (rc || ul_embedded_mismatch(store, uid, generation))
+	if (rc || !store->form->is_ours ||
+	    ul_embedded_mismatch(store, uid, generation))
 		return rc;
 	/* Ahead: a change was committed but its writer then stopped. The next
 	 * number has to be one that no copy of this database has either. */
@@ -634,7 +638,7 @@ int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 {
 	int rc = ul_db_commit(tx, err);
 
-	if (!rc)
+	if (!rc && store->form->is_ours)
 		rc = ul_identity_write(store->root_fd, store->uid,
 				       store->generation + 1, err);
 	if (!rc)
@@ -646,9 +650,14 @@ const char *ul_embedded_mismatch(const struct ul_embedded *store,
 				 const char *record_uid,
 				 int64_t record_generation)
 {
+	if (store->is_stateless)
+		return NULL;
 	if (store->is_from_memory)
 		return "the database cannot be read: this is what lies on disk "
 		       "alone";
+	/* What it knew of another directory is forgotten (scan_forget()). */
+	if (!store->form->is_ours)
+		return NULL;
 	if (strcmp(record_uid, store->uid))
 		return "this database does not know this store: put back the "
 		       "ullage.db that belongs to it";

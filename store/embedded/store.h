@@ -19,25 +19,26 @@
 #include "store/backend.h"
 
 struct ul_err;
+struct ul_form;
 struct ul_layout_index;
 
-/* The path of an embedded store as the database knows it: relative to the
- * database, so that a copy of the state directory is a store of its own. */
-#define UL_EMBEDDED_DB_PATH "store"
-
 struct ul_embedded {
-	struct ul_store base;          /* first: a ul_store is one of these */
+	struct ul_store base; /* first: a ul_store is one of these */
+	const struct ul_form *form;
 	char *state_path;              /* owned */
-	char *path;                    /* owned: STATE/store */
+	char *path;                    /* owned: STATE/store, or the layout */
+	char *record_path;             /* owned: what the database calls it */
+	char *name;                    /* owned: "embedded", "oci:PATH" */
 	char *db_path;                 /* owned: STATE/ullage.db */
 	int root_fd, oci_fd, blobs_fd; /* blobs/sha256 */
+	/* Of an OCI layout -1, the trash's while there is none. */
 	int snapshots_fd, ingest_fd, trash_fd;
 	struct ul_db *db;   /* owned; base.db is the same */
 	char uid[33];       /* of the store itself */
 	int64_t generation; /* of the store itself, when last read */
 	bool is_writable;
-	bool is_absent;      /* there is none: empty, and nothing is made */
 	bool is_from_memory; /* the database could not be opened at all */
+	bool is_stateless;   /* for there is no state directory yet */
 	char problem[256];   /* why nothing can be changed; "" for no rights */
 	bool is_locked;
 	char trash_folder[64]; /* of the run under way, made by
@@ -63,21 +64,13 @@ struct ul_embedded {
  */
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		     struct ul_err *err);
-
-/*
- * The same, but nothing is made: where there is no store, an empty one of
- * which only reports can be made (is_absent; its lock is UL_E_ABSENT).
- */
-int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
-		     struct ul_err *err);
 void ul_embedded_closep(struct ul_embedded **store);
 
 /*
  * Exclusive lock, 30 s; base.ops->lock is this. On a full disk the reserve is
  * let go of, and a database that could not be opened for it is opened now
  * (base.db changes). Not locked where it fails:
- * UL_E_REFUSED (read-only), UL_E_ABSENT (no store), UL_E_BUSY, UL_E_CORRUPT
- * (store-id), UL_E_IO.
+ * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_CORRUPT (store-id), UL_E_IO.
  */
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);
 void ul_embedded_unlock(struct ul_embedded *store);
@@ -128,6 +121,9 @@ int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 const char *ul_embedded_mismatch(const struct ul_embedded *store,
 				 const char *record_uid,
 				 int64_t record_generation);
+
+/* Write the store's id and generation, as they are, to its row. */
+int ul_embedded_identify(struct ul_embedded *store, struct ul_err *err);
 
 /* The store's row in the database, made where there is none. */
 int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,

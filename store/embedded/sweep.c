@@ -28,6 +28,8 @@
 #include "base/remove.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
+#include "store/embedded/form.h"
+#include "store/embedded/open.h"
 #include "store/embedded/ops.h"
 #include "store/embedded/snapshot.h"
 #include "store/embedded/store.h"
@@ -169,6 +171,8 @@ static int folder_make(struct ul_embedded *store, int64_t run,
 {
 	char hex[17];
 
+	if (ul_trash_make(store, err))
+		return err->code;
 	ul_random_hex(hex);
 	snprintf(store->trash_folder, sizeof store->trash_folder,
 		 "%" PRId64 "-%.8s", run, hex);
@@ -196,6 +200,8 @@ static int folder_write(struct ul_embedded *store,
 		rc = ul_trash_write(fd, record, err);
 	if (!rc)
 		rc = ul_fd_sync(store->trash_fd, "trash", err);
+	if (!rc && !store->form->is_ours)
+		rc = ul_fd_sync(store->root_fd, "the layout", err);
 	if (!rc)
 		*ret_fd = ul_fd_steal(&fd);
 	return rc;
@@ -233,8 +239,8 @@ static int moved_add(const struct sweep *sweep,
 {
 	char path[512];
 
-	snprintf(path, sizeof path, "trash/%s/%s", sweep->store->trash_folder,
-		 item->name);
+	snprintf(path, sizeof path, "%s/%s/%s", sweep->store->form->trash,
+		 sweep->store->trash_folder, item->name);
 	return ul_names_add(item->kind == UL_KIND_BLOB ? &swept->files
 						       : &swept->trees,
 			    path)
@@ -272,8 +278,10 @@ static int folders_sync(struct ul_embedded *store, struct ul_err *err)
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < ul_array_len(fds); i++)
-		rc = ul_fd_sync(fds[i], "the store's folders", err);
+	for (i = 0; !rc && i < ul_array_len(fds); i++) {
+		if (fds[i] >= 0)
+			rc = ul_fd_sync(fds[i], "the store's folders", err);
+	}
 	return rc;
 }
 
@@ -365,7 +373,7 @@ static int trash_sync_dirs(struct ul_embedded *store, struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	size_t i;
-	int rc = ul_dir_names(store->trash_fd, &names, err);
+	int rc = ul_trash_folders(store, &names, err);
 
 	for (i = 0; !rc && i < names.len; i++) {
 		ul_cleanup(ul_closep) int fd =
@@ -508,7 +516,8 @@ static bool back_wants(const struct back *back, const char *dir,
 
 	if (!back->wanted)
 		return true;
-	snprintf(path, sizeof path, "trash/%s/%s", dir, item->name);
+	snprintf(path, sizeof path, "%s/%s/%s", back->store->form->trash, dir,
+		 item->name);
 	return ul_map_get_str(back->wanted, path) != UL_MAP_NONE;
 }
 
@@ -565,13 +574,13 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	if (!wanted.len)
 		return 0;
 	assert(back.store->is_locked);
-	rc = ul_dir_names(back.store->trash_fd, &dirs, err);
+	rc = ul_trash_folders(back.store, &dirs, err);
 	for (i = 0; !rc && i < dirs.len; i++) {
 		struct ul_trash_record record;
 		struct ul_err ignored = UL_ERR_INIT;
 
-		if (!ul_trash_read(back.store->trash_fd, dirs.names[i], &arena,
-				   &record, &ignored))
+		if (!ul_trash_read(back.store->trash_fd, back.store->form,
+				   dirs.names[i], &arena, &record, &ignored))
 			rc = back_dir(&back, dirs.names[i], &record);
 	}
 	if (!rc)
@@ -682,13 +691,13 @@ int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 	int rc;
 
 	assert(back.store->is_locked);
-	rc = ul_dir_names(back.store->trash_fd, &dirs, err);
+	rc = ul_trash_folders(back.store, &dirs, err);
 	for (i = 0; !rc && i < dirs.len; i++) {
 		struct ul_trash_record record;
 		struct ul_err ignored = UL_ERR_INIT;
 
-		if (!ul_trash_read(back.store->trash_fd, dirs.names[i], &arena,
-				   &record, &ignored) &&
+		if (!ul_trash_read(back.store->trash_fd, back.store->form,
+				   dirs.names[i], &arena, &record, &ignored) &&
 		    record.run == run)
 			rc = undo_dir(&back, dirs.names[i], &record);
 	}

@@ -10,8 +10,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/db/words.h"
+#include "store/embedded/form.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
+#include "store/oci/layout.h"
 
 int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record)
 {
@@ -23,31 +25,12 @@ int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record)
 	return when;
 }
 
-/* A path that we sweep: one name in one of these places. */
-static bool path_is_ours(const char *path)
+static bool is_name_in(const char *path, const char *place)
 {
-	static const char *const places[] = {
-		"oci/blobs/sha256/",
-		"oci/ingest/",
-		"snapshots/",
-		"ingest/",
-	};
-	static const char *const leftovers[] = { "oci/oci-put-blob",
-						 "oci/.umoci-" };
-	size_t i;
+	const char *name = path + strlen(place);
 
-	for (i = 0; i < ul_array_len(leftovers); i++) {
-		if (!strncmp(path, leftovers[i], strlen(leftovers[i])))
-			return !strchr(path + 4, '/');
-	}
-	for (i = 0; i < ul_array_len(places); i++) {
-		const char *name = path + strlen(places[i]);
-
-		if (!strncmp(path, places[i], strlen(places[i])))
-			return *name && !strchr(name, '/') &&
-			       strcmp(name, ".") && strcmp(name, "..");
-	}
-	return false;
+	return !strncmp(path, place, strlen(place)) && *name &&
+	       !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
 }
 
 /* As sweeping numbers them: no other name in the folder is an item's. */
@@ -56,8 +39,26 @@ static bool name_is_ours(const char *name)
 	return *name && !name[strspn(name, "0123456789")];
 }
 
-static int item_read(const json_t *json, struct ul_arena *arena,
-		     struct ul_trash_item *item, struct ul_err *err)
+/* A path that we sweep: one name in one of these places. */
+static bool path_is_ours(const struct ul_form *form, const char *path)
+{
+	size_t len = strlen(form->layout);
+	const char *in_layout;
+
+	if (form->is_ours &&
+	    (is_name_in(path, "snapshots/") || is_name_in(path, "ingest/")))
+		return true;
+	if (strncmp(path, form->layout, len) != 0)
+		return false;
+	in_layout = path + len;
+	return is_name_in(in_layout, "blobs/sha256/") ||
+	       is_name_in(in_layout, "ingest/") ||
+	       (!strchr(in_layout, '/') && ul_layout_is_leftover(in_layout));
+}
+
+static int item_read(const struct ul_form *form, const json_t *json,
+		     struct ul_arena *arena, struct ul_trash_item *item,
+		     struct ul_err *err)
 {
 	const char *kind = NULL;
 	uint64_t created = 0;
@@ -82,7 +83,7 @@ static int item_read(const json_t *json, struct ul_arena *arena,
 	word = kind ? ul_word_find(ul_kind_words, kind) : -1;
 	if (word < 0 || !item->name || !item->key || !item->path ||
 	    !item->parent || !name_is_ours(item->name) ||
-	    !path_is_ours(item->path))
+	    !path_is_ours(form, item->path))
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "an item that makes no sense");
 	item->kind = (uint8_t)word;
@@ -90,8 +91,9 @@ static int item_read(const json_t *json, struct ul_arena *arena,
 	return 0;
 }
 
-static int items_read(const json_t *json, struct ul_arena *arena,
-		      struct ul_trash_record *record, struct ul_err *err)
+static int items_read(const struct ul_form *form, const json_t *json,
+		      struct ul_arena *arena, struct ul_trash_record *record,
+		      struct ul_err *err)
 {
 	const json_t *items;
 	size_t i;
@@ -105,7 +107,7 @@ static int items_read(const json_t *json, struct ul_arena *arena,
 	if (!record->items)
 		return ul_err_nomem(err);
 	for (i = 0; !rc && i < record->item_count; i++)
-		rc = item_read(json_array_get(items, i), arena,
+		rc = item_read(form, json_array_get(items, i), arena,
 			       &record->items[i], err);
 	return rc;
 }
@@ -138,7 +140,8 @@ static int entries_read(const json_t *json, struct ul_arena *arena,
 	return 0;
 }
 
-static int record_read(const struct ul_buf *text, struct ul_arena *arena,
+static int record_read(const struct ul_form *form, const struct ul_buf *text,
+		       struct ul_arena *arena,
 		       struct ul_trash_record *ret_record, struct ul_err *err)
 {
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
@@ -155,7 +158,7 @@ static int record_read(const struct ul_buf *text, struct ul_arena *arena,
 	if (!rc)
 		rc = ul_json_bytes(json, "grace_s", "record", &grace, err);
 	if (!rc)
-		rc = items_read(json, arena, &record, err);
+		rc = items_read(form, json, arena, &record, err);
 	if (!rc)
 		rc = entries_read(json, arena, &record, err);
 	if (rc)
@@ -167,8 +170,9 @@ static int record_read(const struct ul_buf *text, struct ul_arena *arena,
 	return 0;
 }
 
-int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
-		  struct ul_trash_record *ret_record, struct ul_err *err)
+int ul_trash_read(int trash_fd, const struct ul_form *form, const char *dir,
+		  struct ul_arena *arena, struct ul_trash_record *ret_record,
+		  struct ul_err *err)
 {
 	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 	char path[512];
@@ -178,9 +182,10 @@ int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
 	rc =
 	    ul_file_read(trash_fd, path, UL_TRASH_RECORD_MAX_BYTES, &text, err);
 	if (!rc)
-		rc = record_read(&text, arena, ret_record, err);
-	return rc && rc != UL_E_ABSENT ? ul_err_wrap(err, "trash/%s", path)
-				       : rc;
+		rc = record_read(form, &text, arena, ret_record, err);
+	return rc && rc != UL_E_ABSENT
+		   ? ul_err_wrap(err, "%s/%s", form->trash, path)
+		   : rc;
 }
 
 static json_t *item_json(const struct ul_trash_item *item)

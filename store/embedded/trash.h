@@ -15,6 +15,8 @@
 struct ul_arena;
 struct ul_embedded;
 struct ul_err;
+struct ul_form;
+struct ul_names;
 
 /*
  * A tree that is being deleted has this before its name, so that a stop in
@@ -49,8 +51,13 @@ int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record);
  * Returns: 0; UL_E_ABSENT (no record: nothing had moved yet); UL_E_CORRUPT;
  *          UL_E_LIMIT; UL_E_IO; UL_E_NOMEM.
  */
-int ul_trash_read(int trash_fd, const char *dir, struct ul_arena *arena,
-		  struct ul_trash_record *ret_record, struct ul_err *err);
+int ul_trash_read(int trash_fd, const struct ul_form *form, const char *dir,
+		  struct ul_arena *arena, struct ul_trash_record *ret_record,
+		  struct ul_err *err);
+
+/* The names of the trash's folders; none where there is no trash. */
+int ul_trash_folders(const struct ul_embedded *store,
+		     struct ul_names *ret_names, struct ul_err *err);
 
 /* Write it, durably, into the open trash/DIR. */
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,

@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/embedded/form.h"
+#include "store/embedded/open.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
 
@@ -25,6 +27,14 @@ static bool is_trash_folder(int dirfd, const char *name)
 	       !name[digits + 9] &&
 	       !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	       S_ISDIR(st.st_mode);
+}
+
+int ul_trash_folders(const struct ul_embedded *store,
+		     struct ul_names *ret_names, struct ul_err *err)
+{
+	return store->trash_fd < 0
+		   ? 0
+		   : ul_dir_names(store->trash_fd, ret_names, err);
 }
 
 /* Whoever wrote such a file had the lock, which is ours now. */
@@ -82,7 +92,8 @@ static int folder_tidy(struct ul_embedded *store, const char *dir,
 	if (rc || names.len > 1 ||
 	    (names.len == 1 && strcmp(names.names[0], "record.json")))
 		return rc;
-	rc = ul_trash_read(store->trash_fd, dir, &arena, &record, err);
+	rc = ul_trash_read(store->trash_fd, store->form, dir, &arena, &record,
+			   err);
 	if (rc == UL_E_NOMEM)
 		return rc;
 	/* Without a record, or with one that makes no sense, it has nothing. */
@@ -95,30 +106,67 @@ static int folder_tidy(struct ul_embedded *store, const char *dir,
 	return 1;
 }
 
+int ul_trash_reopen(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc;
+
+	if (store->form->is_ours)
+		return 0;
+	ul_closep(&store->trash_fd);
+	rc = ul_dir_open(store->root_fd, store->form->trash, &store->trash_fd,
+			 err);
+	return rc == UL_E_ABSENT ? 0 : rc;
+}
+
+int ul_trash_make(struct ul_embedded *store, struct ul_err *err)
+{
+	if (store->trash_fd >= 0)
+		return 0;
+	if (mkdirat(store->root_fd, store->form->trash, 0700) &&
+	    errno != EEXIST)
+		return ul_err_sys(err, "make directory %s/%s", store->path,
+				  store->form->trash);
+	return ul_trash_reopen(store, err);
+}
+
+/* Nothing of ours stays in a layout; one that is not empty is left. */
+static int trash_unmake(struct ul_embedded *store, struct ul_err *err)
+{
+	if (store->form->is_ours ||
+	    unlinkat(store->root_fd, store->form->trash, AT_REMOVEDIR))
+		return 0;
+	ul_closep(&store->trash_fd);
+	return ul_fd_sync(store->root_fd, "the layout", err);
+}
+
 int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
 		  struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	bool is_changed = false;
 	size_t i;
-	int rc = ul_dir_names(store->trash_fd, &names, err);
+	int rc = ul_trash_folders(store, &names, err);
 
+	if (store->trash_fd < 0)
+		return rc;
 	for (i = 0; rc >= 0 && i < names.len; i++) {
 		if (!is_trash_folder(store->trash_fd, names.names[i]))
 			continue;
 		rc = folder_tidy(store, names.names[i], now_unix_s, err);
 		is_changed = is_changed || rc > 0;
 	}
-	if (rc < 0 || !is_changed)
-		return rc < 0 ? rc : 0;
-	return ul_fd_sync(store->trash_fd, "trash", err);
+	if (rc >= 0 && is_changed)
+		rc = ul_fd_sync(store->trash_fd, "trash", err);
+	return rc < 0 ? rc : trash_unmake(store, err);
 }
 
 int ul_trash_tidy_stopped(struct ul_embedded *store, int64_t now_unix_s,
 			  struct ul_err *err)
 {
-	int rc = half_written_remove(store->root_fd, "store-id", err);
+	int rc = 0;
 
+	if (store->form->is_ours)
+		rc = half_written_remove(store->root_fd, "store-id", err);
 	if (!rc)
 		rc = half_written_remove(store->oci_fd, "index.json", err);
 	return rc ? rc : ul_trash_tidy(store, now_unix_s, err);
@@ -130,5 +178,5 @@ int ul_trash_undone(struct ul_embedded *store, const char *dir,
 	/* Its names are back: at the end of all times it is of no use. */
 	int rc = folder_tidy(store, dir, INT64_MAX, err);
 
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : trash_unmake(store, err);
 }

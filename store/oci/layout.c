@@ -294,3 +294,9 @@ int ul_layout_index_add_dumped(struct ul_layout_index *index, const char *json,
 		return rc;
 	return entry_append(index, entry, err);
 }
+
+bool ul_layout_is_leftover(const char *name)
+{
+	return !strncmp(name, "oci-put-blob", 12) ||
+	       !strncmp(name, ".umoci-", 7);
+}

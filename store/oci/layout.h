@@ -71,6 +71,12 @@ void ul_layout_index_remove(struct ul_layout_index *index, size_t i);
 int ul_layout_index_unname(struct ul_layout_index *index, size_t i,
 			   struct ul_err *err);
 
+/*
+ * Whether a name in a layout's top directory is what a stopped skopeo
+ * (oci-put-blob*) or umoci (.umoci-*) leaves behind.
+ */
+bool ul_layout_is_leftover(const char *name);
+
 /* The document as text, appended to *ret_json: compact, stable. UL_E_NOMEM. */
 int ul_layout_index_dump(const struct ul_layout_index *index,
 			 struct ul_buf *ret_json, struct ul_err *err);

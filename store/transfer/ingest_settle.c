@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/embedded/form.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
 #include "store/graph/graph.h"
@@ -57,7 +58,8 @@ static int listing_read(struct listing *listing, struct ul_embedded *store,
 {
 	struct ul_trash_record record;
 	size_t i;
-	int rc = ul_trash_read(store->trash_fd, dir, arena, &record, err);
+	int rc = ul_trash_read(store->trash_fd, store->form, dir, arena,
+			       &record, err);
 
 	if (rc == UL_E_NOMEM)
 		return rc;
@@ -84,7 +86,7 @@ int ul_ingest_trash_list(struct ul_embedded *store, struct ul_arena *arena,
 	ul_cleanup(listing_release) struct listing listing = { .len = 0 };
 	struct ul_trashed_blob *blobs = NULL;
 	size_t i;
-	int rc = ul_dir_names(store->trash_fd, &names, err);
+	int rc = ul_trash_folders(store, &names, err);
 
 	for (i = 0; !rc && i < names.len; i++)
 		rc = listing_read(&listing, store, names.names[i], arena, err);

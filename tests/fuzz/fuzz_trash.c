@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "fuzz.h"
+#include "store/embedded/form.h"
 #include "store/embedded/trash.h"
 #include "store/graph/graph.h"
 #include "tests/fuzz/scratch.h"
@@ -49,7 +50,8 @@ static void assert_reads_back(int dir_fd, const struct ul_trash_record *record,
 	int rc = ul_trash_write(dir_fd, record, &err);
 
 	if (!rc)
-		rc = ul_trash_read(scratch_fd(), FOLDER, arena, &again, &err);
+		rc = ul_trash_read(scratch_fd(), &ul_form_embedded, FOLDER,
+				   arena, &again, &err);
 	assert(!rc);
 	assert(again.run == record->run);
 	assert(again.grace_s == record->grace_s);
@@ -76,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	(void)mkdirat(scratch_fd(), FOLDER, 0700);
 	scratch_write(FOLDER "/record.json", data, size);
-	rc = ul_trash_read(scratch_fd(), FOLDER, &arena, &record, &err);
+	rc = ul_trash_read(scratch_fd(), &ul_form_embedded, FOLDER, &arena,
+			   &record, &err);
 	if (rc) {
 		assert(rc == err.code && !strpbrk(err.msg, "\n\033"));
 		return 0;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "store/embedded/snapshot.h"
 #include "store/embedded/store.h"
+#include "store/embedded/trash.h"
 
 static struct content_digest digest_of(const char *text)
 {
@@ -196,6 +197,7 @@ int content_collect(struct store_fixture *fixture,
 			.grace_s = how->grace_s,
 			.now = how->now,
 			.saved = how->saved,
+			.is_shared = fixture->store->base.is_shared,
 		},
 		.now_unix_s = how->now_unix_s,
 		.confirm = how->confirm,
@@ -252,13 +254,16 @@ size_t trash_count(const struct store_fixture *fixture)
 {
 	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
 	struct ul_err err = UL_ERR_INIT;
+	const char *trash = fixture->is_layout ? "oci/.ullage-trash" : "trash";
 	size_t i, count = 0;
 
-	assert_int_equal(ul_dir_names(fixture->store->trash_fd, &dirs, &err),
-			 0);
+	if (fixture->is_layout &&
+	    !path_exists(store_path(fixture, "%s", trash)))
+		return 0;
+	assert_int_equal(ul_trash_folders(fixture->store, &dirs, &err), 0);
 	for (i = 0; i < dirs.len; i++)
-		count +=
-		    dir_things(store_path(fixture, "trash/%s", dirs.names[i]));
+		count += dir_things(
+		    store_path(fixture, "%s/%s", trash, dirs.names[i]));
 	return count;
 }
 

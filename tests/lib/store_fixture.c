@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "store/embedded/layout.h"
 #include "store/embedded/snapshot.h"
 
 int store_fixture_group(void **state)
@@ -65,12 +66,31 @@ int store_fixture_teardown(void **state)
 	return 0;
 }
 
+void store_fixture_layout(struct store_fixture *fixture)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	fixture->is_layout = true;
+	if (ul_dir_make(store_path(fixture, "oci/blobs/sha256"), &err))
+		fail_msg("%s", err.msg);
+	file_write(store_path(fixture, "oci/oci-layout"),
+		   "{\"imageLayoutVersion\":\"1.0.0\"}");
+	file_write(store_path(fixture, "oci/index.json"),
+		   "{\"schemaVersion\":2,\"manifests\":[]}");
+}
+
 struct ul_embedded *store_fixture_open(struct store_fixture *fixture)
 {
 	struct ul_err err = UL_ERR_INIT;
 
+	int rc;
+
 	ul_embedded_closep(&fixture->store);
-	if (ul_embedded_open(fixture->state, &fixture->store, &err))
+	rc = fixture->is_layout
+		 ? ul_layout_open(store_path(fixture, "oci"), fixture->state,
+				  &fixture->store, &err)
+		 : ul_embedded_open(fixture->state, &fixture->store, &err);
+	if (rc)
 		fail_msg("%s", err.msg);
 	return fixture->store;
 }

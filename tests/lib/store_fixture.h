@@ -1,5 +1,6 @@
 /*
- * tests/lib/store_fixture.h - an embedded store in a scratch state directory.
+ * tests/lib/store_fixture.h - an embedded store in a scratch state directory,
+ * or an image layout that lies where the layout of that one would.
  *
  * Every function fails the test itself where it cannot do its part.
  */
@@ -23,12 +24,16 @@ struct store_fixture {
 	char top[64];              /* scratch directory */
 	char state[80];            /* TOP/state, not made yet */
 	struct ul_embedded *store; /* by store_fixture_open() */
+	bool is_layout;            /* open STATE/store/oci as kind oci */
 };
 
 /* For cmocka: *state is the fixture. Group: mounts are the test's own. */
 int store_fixture_group(void **state);
 int store_fixture_setup(void **state);
 int store_fixture_teardown(void **state);
+
+/* Make the folders of an empty layout, for is_layout. */
+void store_fixture_layout(struct store_fixture *fixture);
 
 /* Open (again): fixture->store, not locked. */
 struct ul_embedded *store_fixture_open(struct store_fixture *fixture);

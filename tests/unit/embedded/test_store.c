@@ -24,7 +24,6 @@
 #include "store/db/stmt.h"
 #include "store/embedded/lease.h"
 #include "store/oci/layout.h"
-#include "store/view.h"
 #include "tests/lib/store_fixture.h"
 
 #define EMPTY_INDEX "{\"schemaVersion\":2,\"manifests\":[]}"
@@ -40,7 +39,7 @@ static const char *mismatch_of(struct ul_embedded *store)
 	assert_int_equal(ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, &err),
 			 0);
 	ul_stmt_bind_text(find, ":kind", "embedded");
-	ul_stmt_bind_text(find, ":path", UL_EMBEDDED_DB_PATH);
+	ul_stmt_bind_text(find, ":path", "store");
 	if (ul_stmt_next(find, &err) > 0) {
 		snprintf(uid, sizeof uid, "%s", ul_stmt_text(find, 1));
 		generation = ul_stmt_i64(find, 2);
@@ -238,7 +237,7 @@ static void test_store__refuses_what_is_no_store(void **state)
 	store_fixture_open(fixture);
 	ul_embedded_closep(&fixture->store);
 	assert_int_equal(rmdir(store_path(fixture, "ingest")), 0);
-	refuses(fixture, UL_E_CORRUPT, "lacks a folder");
+	refuses(fixture, UL_E_CORRUPT, "no directory ingest");
 }
 
 /* Run as a user who owns nothing here; the exit status is what fails. */
@@ -280,65 +279,6 @@ static int read_as_nobody(struct store_fixture *fixture)
 		return 5;
 	ul_leases_release(&leases);
 	return 0;
-}
-
-static void test_store__that_is_none_is_looked_at_and_not_made(void **state)
-{
-	struct store_fixture *fixture = *state;
-	ul_cleanup(ul_freep) char *state_path =
-	    ul_asprintf("%s/none", fixture->top);
-	ul_cleanup(ul_freep) char *folder =
-	    ul_asprintf("%s/none/store", fixture->top);
-	ul_cleanup(ul_embedded_closep) struct ul_embedded *store = NULL;
-	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
-	const struct ul_scan_options options = { .as_of_unix_s = 1000 };
-	struct ul_err err = UL_ERR_INIT;
-
-	assert_int_equal(ul_embedded_find(state_path, &store, &err), 0);
-	assert_true(store->is_absent);
-	assert_int_equal(
-	    store->base.ops->scan(&store->base, &options, &view, &err), 0);
-	assert_int_equal(view.image_count + view.file_count, 0);
-	assert_null(view.refusal);
-	assert_int_equal(ul_embedded_lock(store, &err), UL_E_ABSENT);
-	assert_non_null(strstr(err.msg, "there is no store in"));
-	assert_int_equal(access(state_path, F_OK), -1);
-	ul_embedded_closep(&store);
-
-	/* A folder that happens to be called store is none. */
-	assert_int_equal(mkdir(state_path, 0755), 0);
-	assert_int_equal(mkdir(folder, 0755), 0);
-	assert_int_equal(ul_embedded_find(state_path, &store, &err), 0);
-	assert_true(store->is_absent);
-	assert_int_equal(rmdir(folder), 0);
-	assert_int_equal(rmdir(state_path), 0);
-	ul_embedded_closep(&store);
-
-	/* One that is there is opened, for changes too. */
-	store_fixture_open(fixture);
-	assert_int_equal(ul_embedded_find(fixture->state, &store, &err), 0);
-	assert_false(store->is_absent);
-	assert_int_equal(ul_embedded_lock(store, &err), 0);
-}
-
-static void test_store__without_memory_is_not_found(void **state)
-{
-	struct store_fixture *fixture = *state;
-	ul_cleanup(ul_freep) char *state_path =
-	    ul_asprintf("%s/none", fixture->top);
-	struct ul_embedded *store = NULL;
-	struct ul_err err = UL_ERR_INIT;
-	int n, rc = UL_E_NOMEM;
-
-	for (n = 0; rc == UL_E_NOMEM; n++) {
-		assert_null(store);
-		ul_mem_countdown = n;
-		rc = ul_embedded_find(state_path, &store, &err);
-		ul_mem_countdown = -1;
-	}
-	assert_int_equal(rc, 0);
-	assert_true(n > 3 && store->is_absent);
-	ul_embedded_closep(&store);
 }
 
 static int find_none_as_nobody(struct store_fixture *fixture)
@@ -706,8 +646,6 @@ int main(void)
 		STORE_TEST(is_finished_where_making_it_stopped),
 		STORE_TEST(never_makes_up_a_lost_index),
 		STORE_TEST(refuses_what_is_no_store),
-		STORE_TEST(that_is_none_is_looked_at_and_not_made),
-		STORE_TEST(without_memory_is_not_found),
 		STORE_TEST(is_read_where_it_cannot_be_written),
 		STORE_TEST(adopts_a_new_database_while_empty),
 		STORE_TEST(does_not_know_a_new_database_once_filled),

@@ -1,4 +1,5 @@
 /* What a trash folder says of itself is taken only where it makes sense. */
+#include "store/embedded/form.h"
 #include "store/embedded/trash.h"
 
 #include <setjmp.h>
@@ -75,7 +76,8 @@ static int read_item(struct fixture *f, const char *name, const char *path,
 	assert_int_equal(ul_file_replace(f->dir_fd, "record.json", text,
 					 (size_t)len, 0600, &f->err),
 			 0);
-	return ul_trash_read(f->top_fd, FOLDER, &f->arena, ret, &f->err);
+	return ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER, &f->arena,
+			     ret, &f->err);
 }
 
 static void test_trash__reads_what_it_wrote(void **state)
@@ -107,8 +109,9 @@ static void test_trash__reads_what_it_wrote(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(ul_trash_write(f->dir_fd, &record, &f->err), 0);
-	assert_int_equal(
-	    ul_trash_read(f->top_fd, FOLDER, &f->arena, &found, &f->err), 0);
+	assert_int_equal(ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER,
+				       &f->arena, &found, &f->err),
+			 0);
 	assert_int_equal(found.run, 4);
 	assert_int_equal(ul_trash_delete_unix_s(&found), 12);
 	assert_int_equal(found.item_count, 2);

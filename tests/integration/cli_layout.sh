@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Any image layout as a store: what the commands print, a real BuildKit cache
+# of which exactly the unreferenced blobs go, and what is left in it.
+. "$(dirname "$0")/cli_lib.sh"
+tar --zstd -xf "$SOURCE/tests/data/oci-samples.tar.zst" -C "$WORK" \
+	./buildx-local-cache ./skopeo-layout ./buildx-multi-attested
+cd "$WORK" || exit 1
+cache=oci:buildx-local-cache
+
+# What the index reaches, found by its own means: every digest in a document
+# that is reached, however deep.
+reached() { # LAYOUT
+	local todo next seen=$WORK/seen blob
+	: >"$seen"
+	todo=$(grep -o 'sha256:[0-9a-f]\{64\}' "$1/index.json" | sort -u)
+	while [ -n "$todo" ]; do
+		next=
+		for blob in $todo; do
+			grep -q "$blob" "$seen" && continue
+			echo "$blob" >>"$seen"
+			blob=$1/blobs/sha256/${blob#sha256:}
+			[ -f "$blob" ] && jq empty "$blob" 2>/dev/null &&
+				next+=" $(grep -o 'sha256:[0-9a-f]\{64\}' "$blob")"
+		done
+		todo=$(echo "$next" | tr ' ' '\n' | sort -u)
+	done
+	sort -u "$seen" | while read -r blob; do
+		[ -f "$1/blobs/sha256/${blob#sha256:}" ] && echo "${blob#sha256:}"
+	done
+}
+
+same_as_du() { # LAYOUT
+	local du sum
+	du=$(du -sx -B1 "$1" | cut -f1)
+	sum=$(ullage --store "oci:$1" df --measure --json | jq -r '[.stores[0] |
+		([.classes[].allocated_bytes] | add), .allocated_bytes, .residual_bytes] | @csv')
+	[ "$sum" = "$du,$du,0" ] || fail "$1: df says $sum, du $du"
+}
+
+for layout in buildx-local-cache skopeo-layout buildx-multi-attested; do
+	same_as_du $layout
+done
+
+reached buildx-local-cache >"$WORK/needed"
+[ "$(wc -l <"$WORK/needed")" -ge 3 ] || fail "the script finds too little"
+before=$(ls buildx-local-cache/blobs/sha256 | wc -l)
+[ "$before" -gt "$(wc -l <"$WORK/needed")" ] || fail "nothing to collect there"
+
+first=$(head -n1 "$WORK/needed")
+{
+	ull --store $cache df
+	ull --store oci:skopeo-layout images
+	ull --store oci:buildx-multi-attested images --json
+	ull --store $cache why "buildx-local-cache/blobs/sha256/$first"
+	ull --store $cache gc -n
+	ull --store $cache gc --now
+	ull --store $cache lease list
+	ull --store $cache import x.tar
+	ull --store oci:nowhere df
+	ull --store oci:/etc df
+	ull --store nothing df
+	ull --store oci:skopeo-layout prune -n
+	ull --store oci:skopeo-layout prune -y app
+	ull --store oci:skopeo-layout undo 1
+} | sed -E 's/with [0-9.]+ [kMG]B free/with SIZE free/
+	s/file system of [0-9.]+ [kMGT]B/file system of SIZE/
+	s/20[0-9-]+T[0-9:]+Z/2026-01-01T00:00:00Z/
+	s/[0-9.]+ [kM]B( +[0-9.]+ [kM]B)?( +[0-9]|$)/SIZE\2/g
+	s/ +SIZE/ SIZE/g' | golden cli_layout
+[ ! -e skopeo-layout/.ullage-trash ] || fail "undo left a trash folder"
+skopeo inspect oci:skopeo-layout:app >/dev/null || fail "skopeo: no app"
+
+[ "$(ls buildx-local-cache/blobs/sha256 | wc -l)" -eq "$before" ] ||
+	fail "something young was collected"
+ullage --store $cache gc --grace 0 --now --exclusive --json >"$WORK/run" ||
+	fail "gc in a pipeline"
+ls buildx-local-cache/blobs/sha256 | diff "$WORK/needed" - ||
+	fail "not exactly what is unreferenced was collected"
+[ "$(ls -A buildx-local-cache | tr '\n' ' ')" = "blobs index.json ingest oci-layout " ] ||
+	fail "something of ours is left: $(ls -A buildx-local-cache)"
+same_as_du buildx-local-cache
+skopeo copy -q --all --preserve-digests $cache:latest "dir:$WORK/copy" ||
+	fail "the cache cannot be copied any more"
+[ "$(sha256sum <"$WORK/copy/manifest.json" | cut -c1-64)" = \
+	"$(jq -r '.manifests[0].digest' buildx-local-cache/index.json | cut -d: -f2)" ] ||
+	fail "the copy is another"
+ullage --store $cache gc --grace 0 --now --exclusive | grep -q "Nothing to collect" ||
+	fail "a second collection finds something"
+
+# Another state directory knows nothing of it, and keeps everything needed.
+ULLAGE_STATE=$WORK/other ullage --store $cache gc --grace 0 --now --exclusive \
+	>/dev/null || fail "another state directory"
+ls buildx-local-cache/blobs/sha256 | diff "$WORK/needed" - ||
+	fail "another state directory collected what is needed"
+exit $failed

@@ -1,0 +1,441 @@
+/*
+ * An image layout of others as a store: the same safety as the embedded one,
+ * and nothing of ours left in it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "gc/policy.h"
+#include "store/embedded/layout.h"
+#include "store/embedded/store.h"
+#include "tests/lib/content_fixture.h"
+
+enum { DAY_S = 24 * HOUR_S };
+
+static int setup(void **state)
+{
+	struct store_fixture *fixture;
+	int rc = store_fixture_setup(state);
+
+	if (rc)
+		return rc;
+	fixture = *state;
+	store_fixture_layout(fixture);
+	store_fixture_open(fixture)->index_wait_ms = 0;
+	fixture->store->damage_wait_ms = 0;
+	return 0;
+}
+
+static void reopen(struct store_fixture *fixture)
+{
+	store_fixture_open(fixture)->index_wait_ms = 0;
+	fixture->store->damage_wait_ms = 0;
+}
+
+/* Late enough for everything that was just written to have its grace behind
+ * it. */
+static int64_t late(void)
+{
+	return ul_clock_unix_s() + DAY_S + HOUR_S;
+}
+
+/* Nothing but what an image layout has. */
+static bool is_bare(const struct store_fixture *fixture)
+{
+	return dir_count(store_path(fixture, "oci")) == 3 &&
+	       path_exists(store_path(fixture, "oci/oci-layout")) &&
+	       path_exists(store_path(fixture, "oci/index.json")) &&
+	       path_exists(store_path(fixture, "oci/blobs"));
+}
+
+static uint64_t classes_sum(const struct ul_view *view)
+{
+	uint64_t sum = view->overhead_bytes;
+	size_t i;
+
+	for (i = 0; i < view->graph.node_count; i++)
+		sum += view->graph.nodes[i].weight_bytes;
+	return sum;
+}
+
+static void test_layout__what_is_needed_stays_and_the_rest_goes(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", "base");
+	struct content_image two = image_put(fixture, "two", "base");
+	struct content_digest stray = blob_put(fixture, "stray");
+	int64_t now = late();
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL },
+		  { NULL, two.manifest.text, NULL });
+	content_gc(fixture, now, DAY_S, false);
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(trash_count(fixture), 1);
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(image_is_whole(fixture, &two));
+	content_gc(fixture, now + DAY_S + 1, DAY_S, false);
+	assert_true(is_bare(fixture));
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(image_is_whole(fixture, &two));
+}
+
+static void test_layout__what_is_young_stays(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+
+	content_gc(fixture, ul_clock_unix_s() + 23 * HOUR_S, DAY_S, false);
+	assert_true(blob_exists(fixture, stray));
+	assert_true(is_bare(fixture));
+}
+
+static void test_layout__the_classes_are_what_du_says(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct ul_view view;
+	int i;
+
+	blob_put(fixture, "stray");
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	for (i = 0; i < 2; i++) {
+		view = content_scan(fixture, late());
+		/* du counts the folder above the layout as well. */
+		assert_int_equal(view.record.residual_bytes, 0);
+		assert_true(classes_sum(&view) > 0);
+		ul_view_release(&view);
+		content_gc(fixture, late(), DAY_S, false);
+	}
+}
+
+static void test_layout__a_grace_of_zero_is_no_leave_to_delete(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct content_image late_one;
+	int64_t now = late();
+
+	content_gc(fixture, now, 0, false);
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(trash_count(fixture), 1);
+	/* It becomes needed before the next run, which would delete it. */
+	INDEX_PUT(fixture, { "late", stray.text, TYPE_LAYER });
+	content_gc(fixture, now + 1, 0, true);
+	assert_true(blob_exists(fixture, stray));
+	late_one = image_put(fixture, "late", NULL);
+	content_gc(fixture, now + DAY_S, 0, true);
+	assert_false(image_is_whole(fixture, &late_one));
+	assert_true(is_bare(fixture));
+}
+
+static void test_layout__entries_without_a_name_are_roots(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct ul_rule rule = { .all = true };
+	struct content_run how = { .now_unix_s = late(), .rule = &rule };
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	/* It had a name once: elsewhere that would make it dangling. */
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	content_gc(fixture, how.now_unix_s, DAY_S, false);
+	INDEX_PUT(fixture, { NULL, one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(run.removed, 0);
+	ul_run_release(&run);
+	assert_true(image_is_whole(fixture, &one));
+	rule.untagged = true;
+	how.now_unix_s += 2 * DAY_S;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(run.removed, 1);
+	ul_run_release(&run);
+	assert_false(image_is_whole(fixture, &one));
+}
+
+static void test_layout__a_prune_can_be_undone(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct ul_rule rule = { .all = true };
+	struct content_run how = {
+		.now_unix_s = late(),
+		.grace_s = DAY_S,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	size_t count = 0;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_false(image_is_whole(fixture, &one));
+	/* Another process, as it were. */
+	reopen(fixture);
+	assert_int_equal(
+	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
+	ul_run_release(&run);
+	assert_int_equal(count, 4);
+	assert_true(image_is_whole(fixture, &one));
+	content_gc(fixture, how.now_unix_s + 2 * DAY_S, 0, true);
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(is_bare(fixture));
+}
+
+static void test_layout__what_is_needed_again_comes_back(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	int64_t now = late();
+
+	content_gc(fixture, now, DAY_S, false);
+	assert_false(image_is_whole(fixture, &one));
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	/* Not even a run that deletes at once deletes it. */
+	content_gc(fixture, now + 2 * DAY_S, 0, true);
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(is_bare(fixture));
+}
+
+static void test_layout__what_is_not_of_a_layout_is_kept_and_named(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	static const char *const alien[] = {
+		"oci/README",
+		"oci/.git",
+		"oci/manifest.json",
+		"oci/blobs/notes",
+		"oci/blobs/sha256/not-a-digest",
+		"oci/sub/index.json",
+		"oci/sub/blobs/sha256/" HEX_1,
+		"oci/blobs/sha256/" HEX_2,
+		"oci/link",
+	};
+	struct ul_view view;
+	size_t i, named = 0;
+
+	assert_int_equal(mkdir(store_path(fixture, "oci/sub"), 0755), 0);
+	assert_int_equal(mkdir(store_path(fixture, "oci/sub/blobs"), 0755), 0);
+	assert_int_equal(
+	    mkdir(store_path(fixture, "oci/sub/blobs/sha256"), 0755), 0);
+	for (i = 0; i < ul_array_len(alien) - 2; i++)
+		file_write(store_path(fixture, "%s", alien[i]), "{}");
+	/* A blob that is a symlink is none. */
+	assert_int_equal(
+	    symlink(blob_path(fixture, stray),
+		    store_path(fixture, "oci/blobs/sha256/" HEX_2)),
+	    0);
+	assert_int_equal(symlink("/", store_path(fixture, "oci/link")), 0);
+	view = content_scan(fixture, late());
+	for (i = 0; i < view.note_count; i++)
+		named += strstr(view.notes[i], "none of ours") != NULL;
+	assert_int_equal(named, 8);
+	assert_int_equal(view.record.residual_bytes, 0);
+	ul_view_release(&view);
+	content_gc(fixture, late(), 0, true);
+	assert_false(blob_exists(fixture, stray));
+	for (i = 0; i < ul_array_len(alien); i++) {
+		struct stat st;
+
+		assert_int_equal(
+		    lstat(store_path(fixture, "%s", alien[i]), &st), 0);
+	}
+}
+
+static void test_layout__blobs_behind_a_symlink_are_not_ours(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_digest stray = blob_put(fixture, "stray");
+	const char *outside = store_path(fixture, "outside");
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(rename(store_path(fixture, "oci/blobs"), outside), 0);
+	assert_int_equal(symlink(outside, store_path(fixture, "oci/blobs")), 0);
+	reopen(fixture);
+	content_gc(fixture, late(), 0, true);
+	assert_true(path_exists(
+	    store_path(fixture, "outside/sha256/%s", stray.text + 7)));
+	assert_true(path_exists(
+	    store_path(fixture, "outside/sha256/%s", one.layer.text + 7)));
+}
+
+static void test_layout__one_without_blobs_or_marker_is_read(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+
+	/* Caches of older BuildKits. */
+	assert_int_equal(unlink(store_path(fixture, "oci/oci-layout")), 0);
+	assert_int_equal(rmdir(store_path(fixture, "oci/blobs/sha256")), 0);
+	reopen(fixture);
+	view = content_scan(fixture, late());
+	assert_int_equal(view.image_count, 0);
+	assert_null(view.refusal);
+	ul_view_release(&view);
+	content_gc(fixture, late(), 0, true);
+	/* No layout at all. */
+	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
+	assert_int_equal(ul_layout_open(store_path(fixture, "oci"),
+					fixture->state, &store, &err),
+			 UL_E_CORRUPT);
+	assert_non_null(strstr(err.msg, "no OCI image layout"));
+	assert_int_equal(ul_layout_open(store_path(fixture, "nowhere"),
+					fixture->state, &store, &err),
+			 UL_E_ABSENT);
+	assert_null(store);
+}
+
+static void test_layout__a_report_makes_no_state_directory(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct ul_view view;
+	char path[256];
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	snprintf(path, sizeof path, "%s/none", fixture->top);
+	strcpy(fixture->state + strlen(fixture->top), "/none");
+	ul_embedded_closep(&fixture->store);
+	{
+		struct ul_err err = UL_ERR_INIT;
+		char layout[256];
+
+		snprintf(layout, sizeof layout, "%s/state/store/oci",
+			 fixture->top);
+		assert_int_equal(
+		    ul_layout_open(layout, path, &fixture->store, &err), 0);
+	}
+	view = content_scan(fixture, late());
+	assert_int_equal(view.image_count, 1);
+	assert_null(view.refusal);
+	ul_view_release(&view);
+	assert_false(path_exists(path));
+	/* A change makes it, and what was done stands there. */
+	content_gc(fixture, late(), 0, true);
+	strcat(path, "/ullage.db");
+	assert_true(path_exists(path));
+}
+
+static void
+test_layout__what_is_known_of_another_directory_says_nothing(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	const char *layout = store_path(fixture, "oci");
+	const char *old = store_path(fixture, "old");
+	struct ul_rule rule = { .all = true };
+	struct content_run how = {
+		.now_unix_s = late(),
+		.grace_s = DAY_S,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	/* Let go of by us: no grace where it turns up again in this one. */
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	ul_run_release(&run);
+	assert_int_equal(rename(layout, old), 0);
+	store_fixture_layout(fixture);
+	image_put(fixture, "one", NULL);
+	reopen(fixture);
+	content_gc(fixture, ul_clock_unix_s() + HOUR_S, DAY_S, false);
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(is_bare(fixture));
+}
+
+static void test_layout__a_name_that_vanishes_keeps_its_content(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct ul_view view;
+	int64_t now = late();
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	content_gc(fixture, now, DAY_S, false);
+	INDEX_PUT(fixture, { "two", one.manifest.text, TYPE_LAYER });
+	index_put(fixture, NULL, 0);
+	view = content_scan(fixture, now + 2 * DAY_S);
+	assert_int_equal(view.note_count, 1);
+	assert_non_null(strstr(view.notes[0], "name one vanished"));
+	ul_view_release(&view);
+	content_gc(fixture, now + 2 * DAY_S + HOUR_S, DAY_S, false);
+	assert_true(image_is_whole(fixture, &one));
+	content_gc(fixture, now + 4 * DAY_S, DAY_S, false);
+	assert_false(image_is_whole(fixture, &one));
+}
+
+static void test_layout__fails_whole_without_memory(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	int64_t now = late();
+	long n;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	blob_put(fixture, "stray");
+	for (n = 0;; n++) {
+		struct content_run how = { .now_unix_s = now, .now = true };
+		struct ul_run run = UL_RUN_INIT;
+		struct ul_err err = UL_ERR_INIT;
+		int rc;
+
+		ul_mem_countdown = n;
+		rc = content_collect(fixture, &how, &run, &err);
+		ul_mem_countdown = -1;
+		assert_true(image_is_whole(fixture, &one));
+		if (!rc) {
+			ul_run_release(&run);
+			break;
+		}
+		assert_int_equal(rc, UL_E_NOMEM);
+	}
+	assert_true(n > 10);
+	content_gc(fixture, now + 1, 0, true);
+	assert_true(is_bare(fixture));
+}
+
+int main(void)
+{
+#define LAYOUT(name)                                                           \
+	cmocka_unit_test_setup_teardown(test_layout__##name, setup,            \
+					store_fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		LAYOUT(what_is_needed_stays_and_the_rest_goes),
+		LAYOUT(what_is_young_stays),
+		LAYOUT(the_classes_are_what_du_says),
+		LAYOUT(a_grace_of_zero_is_no_leave_to_delete),
+		LAYOUT(entries_without_a_name_are_roots),
+		LAYOUT(a_prune_can_be_undone),
+		LAYOUT(what_is_needed_again_comes_back),
+		LAYOUT(what_is_not_of_a_layout_is_kept_and_named),
+		LAYOUT(blobs_behind_a_symlink_are_not_ours),
+		LAYOUT(one_without_blobs_or_marker_is_read),
+		LAYOUT(a_report_makes_no_state_directory),
+		LAYOUT(what_is_known_of_another_directory_says_nothing),
+		LAYOUT(a_name_that_vanishes_keeps_its_content),
+		LAYOUT(fails_whole_without_memory),
+	};
+
+	return cmocka_run_group_tests(tests, store_fixture_group, NULL);
+}
