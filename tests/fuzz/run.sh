@@ -8,7 +8,9 @@ shift
 here=$(cd "$(dirname "$0")" && pwd)
 parser=${fuzzer##*/fuzz_}
 found=$fuzzer.found
-scratch=$(mktemp -d "${TMPDIR:-/dev/shm}/ullage-fuzz.XXXXXX")
+base=${TMPDIR:-/dev/shm}
+[ -w "$base" ] || base=/tmp
+scratch=$(mktemp -d "$base/ullage-fuzz.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$found" "$scratch/corpus" "$scratch/tmp"
 options=(-print_final_stats=1 -timeout=20 -rss_limit_mb=3000
