@@ -149,12 +149,14 @@ static const char *trash_path(const struct settling *settling,
 			      const struct ul_held *held)
 {
 	const struct ul_embedded *store = settling->ingest->store;
-	const struct ul_trashed_blob *end =
-	    settling->trashed + settling->trashed_count;
 	const struct ul_trashed_blob *blob = ul_ingest_trash_find(
 	    settling->trashed, settling->trashed_count, &held->digest);
+	/* From there on, all of that digest. */
+	size_t left =
+	    blob ? settling->trashed_count - (size_t)(blob - settling->trashed)
+		 : 0;
 
-	for (; blob && blob < end; blob++) {
+	for (; left > 0; left--, blob++) {
 		if (!ul_digest_equal(&blob->digest, &held->digest))
 			break;
 		if (has_length(store->trash_fd, blob->path, held->size_bytes))
