@@ -43,38 +43,75 @@ static const struct ul_option label_options[] = {
 	{ .name = NULL },
 };
 
-/* The lines of a mounts text, as an array. */
-static json_t *mounts_json(const char *text)
+/* A word as the shell takes it: in quotes where it has to be. */
+static void add_word(struct ul_buf *text, const char *word)
 {
-	json_t *json = json_pack("{s:[]}", "mounts"), *mounts;
-	size_t len;
+	size_t plain = strspn(word, "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/.,:=_%+-");
 
-	for (; *text; text += len + (text[len] == '\n')) {
-		ul_cleanup(ul_freep) char *line = NULL;
-
-		len = strcspn(text, "\n");
-		line = ul_strndup(text, len);
-		ul_json_push(&json, "mounts",
-			     line ? ul_json_string(line) : NULL);
+	ul_buf_add_char(text, ' ');
+	if (*word && !word[plain]) {
+		ul_buf_add_str(text, word);
+		return;
 	}
-	mounts = json_incref(json_object_get(json, "mounts"));
-	json_decref(json);
-	return mounts;
+	ul_buf_add_char(text, '\'');
+	for (; *word; word++) {
+		if (*word == '\'')
+			ul_buf_add_str(text, "'\\''");
+		else
+			ul_buf_add_char(text, *word);
+	}
+	ul_buf_add_char(text, '\'');
+}
+
+/* The command that mounts it, but for where. */
+static int mount_print(const struct ul_snapshot_mount *mount,
+		       struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+
+	if (mount->directory) {
+		ul_buf_add_str(&text, "env -C");
+		add_word(&text, mount->directory);
+		ul_buf_add_char(&text, ' ');
+	}
+	ul_buf_add_str(&text, "mount");
+	if (strcmp(mount->type, "bind") != 0) {
+		ul_buf_add_str(&text, " -t");
+		add_word(&text, mount->type);
+	}
+	ul_buf_add_str(&text, " -o");
+	add_word(&text, mount->options);
+	add_word(&text, mount->source);
+	return text.failed ? ul_err_nomem(err)
+			   : ul_cli_print_long(ul_buf_str(&text), err);
+}
+
+static json_t *mount_json(const struct ul_snapshot_mount *mount)
+{
+	return json_pack("{s:s, s:o, s:o, s:o}", "type", mount->type, "source",
+			 ul_json_string(mount->source), "options",
+			 ul_json_string(mount->options), "directory",
+			 mount->directory ? ul_json_string(mount->directory)
+					  : json_null());
 }
 
 static int mounts_answer(struct ul_cli *cli, struct ul_embedded *store,
 			 const char *key, struct ul_err *err)
 {
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	ul_cleanup(ul_snapshot_mount_release) struct ul_snapshot_mount mount =
+	    UL_SNAPSHOT_MOUNT_INIT;
 	ul_cleanup(ul_json_freep) json_t *answer = NULL;
-	int rc = ul_snapshot_mounts(store, key, &text, err);
+	int rc = ul_snapshot_mount_find(store, key, &mount, err);
 
 	if (rc)
 		return rc;
 	if (!cli->json)
-		return ul_cli_print_long(ul_buf_str(&text), err);
+		return mount_print(&mount, err);
 	answer = ul_cli_answer("key", ul_json_string(key));
-	ul_json_put(&answer, "mounts", mounts_json(ul_buf_str(&text)));
+	ul_json_put(&answer, "mounts", json_array());
+	ul_json_push(&answer, "mounts", mount_json(&mount));
 	return ul_cli_print_json(answer, err);
 }
 
@@ -516,7 +553,9 @@ static const struct ul_command snapshot_mounts = {
 	.summary = "print how to mount an active snapshot or view",
 	.synopsis = "KEY",
 	.examples = "ullage snapshot mounts work\n"
-		    "how to mount it once more\n",
+		    "how to mount it once more\n"
+		    "eval \"$(ullage snapshot mounts work) /mnt\"\n"
+		    "mount it at /mnt\n",
 	.run = mounts_run,
 };
 
@@ -538,8 +577,8 @@ const struct ul_command ul_cmd_snapshot = {
 	    "Active snapshots, views and what was committed from them stay "
 	    "until they are removed. What `ullage unpack` made goes with "
 	    "its image. Nothing is removed while it is mounted anywhere.\n\n"
-	    "Mounts are printed as TYPE SOURCE OPTIONS, for mount -t TYPE "
-	    "-o OPTIONS SOURCE DIR.",
+	    "How to mount one is printed as a command that lacks the "
+	    "directory to mount at: add that, as an absolute path.",
 	.examples = "ullage snapshot prepare work app:2\n"
 		    "a writable tree with the files of app:2\n"
 		    "ullage snapshot commit app-3 work\n"

@@ -35,6 +35,10 @@
 /* Layers of one image: overlayfs refuses more than 500 lower directories. */
 #define UL_IMAGE_MAX_LAYERS 500
 
+/* Options of one mount(2): a page, and its last byte has to be NUL. 4 KiB is
+ * the smallest page of any machine that Linux runs on. */
+#define UL_MOUNT_OPTIONS_MAX_BYTES 4095
+
 /* An image name with tag and digest; Docker allows 255 + 128 + 72. */
 #define UL_NAME_MAX_BYTES 512
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,8 +15,10 @@
 #include "store/db/db.h"
 #include "store/embedded/mounts.h"
 #include "store/embedded/records.h"
+#include "store/embedded/snapshot_chain.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/snapshot_folder.h"
+#include "store/embedded/snapshot_overlay.h"
 #include "store/embedded/snapshot_record.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
@@ -92,6 +95,28 @@ static void unplace(struct ul_embedded *store, const char *key, const char *dir)
 				&ignored);
 }
 
+/* Short names for a chain whose whole paths mount(2) would not take. */
+static int prepare_lower(struct ul_embedded *store, const char *dir,
+			 const struct ul_snapshot_record *record, int folder_fd,
+			 struct ul_err *err)
+{
+	ul_cleanup(ul_snapshot_chain_release) struct ul_snapshot_chain below =
+	    UL_SNAPSHOT_CHAIN_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf options = UL_BUF_INIT;
+	const struct ul_snapshot_overlay overlay = {
+		.dir = dir,
+		.has_upper = record->kind == UL_SNAPSHOT_ACTIVE,
+		.below = &below,
+	};
+	int rc = ul_snapshot_chain_find(store, record->parent, &below, err);
+
+	if (!rc)
+		rc = ul_snapshot_overlay_long(store, &overlay, &options, err);
+	if (rc || ul_snapshot_overlay_fits(options.len))
+		return rc;
+	return ul_snapshot_lower_make(folder_fd, &below, err);
+}
+
 static int prepare(struct ul_embedded *store, const char *key,
 		   const struct ul_snapshot_record *record, const char *labels,
 		   struct ul_err *err)
@@ -111,6 +136,8 @@ static int prepare(struct ul_embedded *store, const char *key,
 		rc = ul_snapshot_folder_make(store, parent,
 					     record->kind == UL_SNAPSHOT_VIEW,
 					     name, &fd, err);
+	if (!rc)
+		rc = prepare_lower(store, dir, record, fd, err);
 	if (!rc)
 		rc = ul_snapshot_folder_place(store, name, dir, err);
 	if (rc)
@@ -206,6 +233,18 @@ static int commit_end(struct ul_embedded *store, const char *key,
 	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
 }
 
+/* Nothing mounts what is committed. What cannot be removed goes with it. */
+static void drop_lower(struct ul_embedded *store, const char *dir)
+{
+	char path[UL_SNAPSHOT_DIR_MAX + sizeof "/" UL_SNAPSHOT_LOWER];
+	const char *paths[] = { path };
+	struct ul_removed removed;
+	struct ul_err ignored = UL_ERR_INIT;
+
+	snprintf(path, sizeof path, "%s/" UL_SNAPSHOT_LOWER, dir);
+	ul_remove_trees(store->snapshots_fd, paths, 1, &removed, &ignored);
+}
+
 /*
  * The folder gets another name, which no transaction can do together with
  * the records. So there are two changes, and in between both records stand
@@ -244,9 +283,13 @@ static int commit_moved(struct ul_embedded *store, const char *name,
 	rc = commit_begin(store, name, key, &committed, labels, err);
 	if (!rc)
 		rc = ul_snapshot_folder_rename(store, from, to, err);
+	if (rc) {
+		ul_snapshot_record_settle(store, &ignored);
+		return rc;
+	}
+	rc = commit_end(store, key, err);
 	if (!rc)
-		return commit_end(store, key, err);
-	ul_snapshot_record_settle(store, &ignored);
+		drop_lower(store, to);
 	return rc;
 }
 

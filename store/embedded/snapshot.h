@@ -14,7 +14,6 @@
 
 #include "base/arena.h"
 
-struct ul_buf;
 struct ul_embedded;
 struct ul_err;
 
@@ -69,8 +68,9 @@ const struct ul_snapshot *ul_snapshots_find(const struct ul_snapshots *list,
  *          core/snapshots/storage/bolt.go, CommitActive).
  * Returns: 0; UL_E_CONFLICT (key or name taken); UL_E_ABSENT (no such parent
  *          or key); UL_E_INVALID (parent not committed, key not active, bad
- *          key or labels); UL_E_LIMIT (labels); UL_E_REFUSED (mounted:
- *          commit); UL_E_BUSY; UL_E_IO; UL_E_DB; UL_E_NOMEM.
+ *          key or labels); UL_E_LIMIT (labels; more parents than overlayfs
+ *          mounts); UL_E_CORRUPT (a parent's record is gone); UL_E_REFUSED
+ *          (mounted: commit); UL_E_BUSY; UL_E_IO; UL_E_DB; UL_E_NOMEM.
  */
 int ul_snapshot_prepare(struct ul_embedded *store, const char *key,
 			const char *parent, bool is_view, const char *labels,
@@ -87,18 +87,36 @@ int ul_snapshot_commit(struct ul_embedded *store, const char *name,
 int ul_snapshot_remove(struct ul_embedded *store, const char *key,
 		       struct ul_err *err);
 
+/* How to mount a snapshot, as mount(2) takes it. */
+struct ul_snapshot_mount {
+	const char *type; /* "bind" or "overlay" */
+	char *source;     /* owned */
+	char *options;    /* owned */
+	char *directory;  /* owned; paths in the options are relative to it, so
+			     the process that mounts has to be in it; NULL:
+			     they are whole */
+};
+#define UL_SNAPSHOT_MOUNT_INIT ((struct ul_snapshot_mount){ .type = NULL })
+
 /*
- * How to mount it, as mount(8) takes it: "TYPE SOURCE OPTIONS", appended.
  * No parent: a bind mount of its own folder; view with one parent: a
  * read-only bind of the parent's; else overlay, nearest parent first
  * (containerd, snapshots/overlay). A comma, colon or backslash in the store's
- * path has a backslash before it in overlay's options. Takes no lock.
+ * path has a backslash before it in overlay's options. Where those do not fit
+ * into the page that mount(2) takes, short names relative to `directory`
+ * (containerd, core/mount: the same by a common prefix). Takes no lock.
+ * Owner:   *ret_mount, released by ul_snapshot_mount_release().
  * Returns: 0; UL_E_ABSENT; UL_E_INVALID (committed); UL_E_LIMIT (more parents
- *          than overlayfs mounts); UL_E_CORRUPT (a parent's record is gone);
- *          UL_E_IO; UL_E_DB; UL_E_NOMEM.
+ *          than overlayfs mounts; or the options do not fit, as the store's
+ *          path was shorter when the snapshot was prepared and there are no
+ *          short names, or is too long even for those);
+ *          UL_E_CORRUPT (a parent's record is gone); UL_E_IO; UL_E_DB;
+ *          UL_E_NOMEM.
  */
-int ul_snapshot_mounts(struct ul_embedded *store, const char *key,
-		       struct ul_buf *ret_text, struct ul_err *err);
+int ul_snapshot_mount_find(struct ul_embedded *store, const char *key,
+			   struct ul_snapshot_mount *ret_mount,
+			   struct ul_err *err);
+void ul_snapshot_mount_release(struct ul_snapshot_mount *mount);
 
 /*
  * Register a folder that unpack has filled and synced: ingest/NAME becomes

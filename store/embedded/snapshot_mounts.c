@@ -1,147 +1,101 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/embedded/snapshot.h"
-#include "store/embedded/snapshot_dir.h"
+#include "store/embedded/snapshot_chain.h"
+#include "store/embedded/snapshot_overlay.h"
 #include "store/embedded/snapshot_record.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
 
-/* A snapshot's folder and those of its parents, nearest first. */
-struct chain {
-	char *base; /* owned: absolute path of snapshots/ */
-	char (*dirs)[UL_SNAPSHOT_DIR_MAX]; /* owned */
-	size_t len, cap;
-};
-
-static void chain_release(struct chain *chain)
+void ul_snapshot_mount_release(struct ul_snapshot_mount *mount)
 {
-	free(chain->base);
-	free(chain->dirs);
+	free(mount->source);
+	free(mount->options);
+	free(mount->directory);
+	*mount = UL_SNAPSHOT_MOUNT_INIT;
 }
 
-static int chain_add(struct chain *chain, const char *key, bool is_unpacked,
-		     struct ul_err *err)
+static int absolute(struct ul_embedded *store, const char *dir,
+		    const char *below, char **ret_path, struct ul_err *err)
 {
-	char(*dirs)[UL_SNAPSHOT_DIR_MAX] =
-	    ul_grow(chain->dirs, &chain->cap, chain->len + 1, sizeof *dirs);
-
-	if (!dirs)
-		return ul_err_nomem(err);
-	chain->dirs = dirs;
-	if (!ul_snapshot_dir_name(key, is_unpacked, dirs[chain->len]))
-		return ul_err_set(err, UL_E_CORRUPT,
-				  "snapshot \"%s\" can have no folder", key);
-	chain->len++;
-	return 0;
-}
-
-static int chain_base(struct ul_embedded *store, struct chain *chain,
-		      struct ul_err *err)
-{
-	char *real = realpath(store->path, NULL);
+	ul_cleanup(ul_freep) char *real = realpath(store->path, NULL);
 
 	if (!real)
 		return ul_err_sys(err, "find the path of %s", store->path);
-	chain->base = ul_asprintf("%s/snapshots", real);
-	free(real);
-	return chain->base ? 0 : ul_err_nomem(err);
+	*ret_path = ul_asprintf("%s/snapshots/%s/%s", real, dir, below);
+	return *ret_path ? 0 : ul_err_nomem(err);
 }
 
-static int chain_add_parents(struct ul_embedded *store, struct chain *chain,
-			     struct ul_snapshot_record record,
-			     struct ul_err *err)
+static int bind_find(struct ul_embedded *store, const char *dir,
+		     bool is_writable, struct ul_snapshot_mount *mount,
+		     struct ul_err *err)
 {
-	char key[UL_KEY_MAX_BYTES + 1];
-	int rc = 0;
-
-	while (!rc && *record.parent) {
-		/* Also ends a circle that a damaged database may hold. */
-		if (chain->len > UL_IMAGE_MAX_LAYERS)
-			return ul_err_set(err, UL_E_LIMIT,
-					  "more than %d parents, which "
-					  "overlayfs does not mount",
-					  UL_IMAGE_MAX_LAYERS);
-		memcpy(key, record.parent, sizeof key);
-		rc = ul_snapshot_record_get(store, key, &record, err);
-		if (rc == UL_E_ABSENT)
-			return ul_err_set(err, UL_E_CORRUPT,
-					  "the parent \"%s\" is gone", key);
-		if (!rc)
-			rc = chain_add(chain, key, record.is_unpacked, err);
-	}
-	return rc;
+	mount->type = "bind";
+	mount->options = ul_strdup(is_writable ? "rw,rbind" : "ro,rbind");
+	if (!mount->options)
+		return ul_err_nomem(err);
+	return absolute(store, dir, "fs", &mount->source, err);
 }
 
-static void add_bind(const struct chain *chain, size_t at, const char *options,
-		     struct ul_buf *text)
+static int too_long(struct ul_embedded *store, size_t len, const char *hint,
+		    struct ul_err *err)
 {
-	ul_buf_printf(text, "bind %s/%s/fs %s", chain->base, chain->dirs[at],
-		      options);
+	return ul_err_set(err, UL_E_LIMIT,
+			  "with paths as long as %s its mount options take "
+			  "%zu bytes, and mount(2) takes %d%s",
+			  store->path, len, UL_MOUNT_OPTIONS_MAX_BYTES, hint);
 }
 
-/* overlayfs splits its options at commas and lowerdir at colons; a backslash
- * before one makes it part of the path. Our folder names have neither. */
-static void add_escaped(struct ul_buf *text, const char *path)
-{
-	for (; *path; path++) {
-		if (strchr(",:\\", *path))
-			ul_buf_add_char(text, '\\');
-		ul_buf_add_char(text, *path);
-	}
-}
-
-static void add_path(const struct chain *chain, size_t at, const char *below,
-		     struct ul_buf *text)
-{
-	add_escaped(text, chain->base);
-	ul_buf_printf(text, "/%s/%s", chain->dirs[at], below);
-}
-
-static void add_overlay(const struct chain *chain, bool is_active,
-			struct ul_buf *text)
-{
-	size_t i;
-
-	ul_buf_add_str(text, "overlay overlay lowerdir=");
-	for (i = 1; i < chain->len; i++) {
-		if (i > 1)
-			ul_buf_add_char(text, ':');
-		add_path(chain, i, "fs", text);
-	}
-	if (is_active) {
-		ul_buf_add_str(text, ",upperdir=");
-		add_path(chain, 0, "fs", text);
-		ul_buf_add_str(text, ",workdir=");
-		add_path(chain, 0, "work", text);
-	}
-	/* What was unpacked without privileges says "opaque" in user.*, and
-	 * only such attributes can be written there. */
-	if (geteuid())
-		ul_buf_add_str(text, ",userxattr");
-}
-
-static void add_mount(const struct chain *chain, bool is_active,
-		      struct ul_buf *text)
-{
-	if (chain->len == 1)
-		add_bind(chain, 0, is_active ? "rw,rbind" : "ro,rbind", text);
-	else if (chain->len == 2 && !is_active)
-		add_bind(chain, 1, "ro,rbind", text);
-	else
-		add_overlay(chain, is_active, text);
-}
-
-static int chain_find(struct ul_embedded *store, const char *key,
-		      struct chain *chain, bool *ret_is_active,
+/* Too long with whole paths: by the short names that prepare has made. */
+static int short_find(struct ul_embedded *store,
+		      const struct ul_snapshot_overlay *overlay,
+		      struct ul_buf *options, char **ret_directory,
 		      struct ul_err *err)
 {
+	int rc;
+
+	if (!ul_snapshot_lower_is_whole(store, overlay))
+		return too_long(store, options->len,
+				"; one that is prepared now gets short names",
+				err);
+	ul_buf_reset(options);
+	rc = ul_snapshot_overlay_short(store, overlay, options, err);
+	if (!rc && !ul_snapshot_overlay_fits(options->len))
+		rc = too_long(store, options->len, "", err);
+	return rc ? rc
+		  : absolute(store, overlay->dir, UL_SNAPSHOT_LOWER,
+			     ret_directory, err);
+}
+
+static int overlay_find(struct ul_embedded *store,
+			const struct ul_snapshot_overlay *overlay,
+			struct ul_snapshot_mount *mount, struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf options = UL_BUF_INIT;
+	int rc = ul_snapshot_overlay_long(store, overlay, &options, err);
+
+	if (!rc && !ul_snapshot_overlay_fits(options.len))
+		rc = short_find(store, overlay, &options, &mount->directory,
+				err);
+	if (rc)
+		return rc;
+	mount->type = "overlay";
+	mount->source = ul_strdup("overlay");
+	mount->options = ul_buf_detach(&options);
+	return mount->source && mount->options ? 0 : ul_err_nomem(err);
+}
+
+static int mount_find(struct ul_embedded *store, const char *key,
+		      struct ul_snapshot_mount *mount, struct ul_err *err)
+{
+	ul_cleanup(ul_snapshot_chain_release) struct ul_snapshot_chain below =
+	    UL_SNAPSHOT_CHAIN_INIT;
+	char dir[UL_SNAPSHOT_DIR_MAX];
+	struct ul_snapshot_overlay overlay = { .dir = dir, .below = &below };
 	struct ul_snapshot_record record;
 	int rc = ul_snapshot_record_get(store, key, &record, err);
 
@@ -150,25 +104,32 @@ static int chain_find(struct ul_embedded *store, const char *key,
 	if (record.kind == UL_SNAPSHOT_COMMITTED)
 		return ul_err_set(err, UL_E_INVALID,
 				  "it is committed: mount a view of it");
-	*ret_is_active = record.kind == UL_SNAPSHOT_ACTIVE;
-	rc = chain_base(store, chain, err);
-	if (!rc)
-		rc = chain_add(chain, key, record.is_unpacked, err);
-	return rc ? rc : chain_add_parents(store, chain, record, err);
+	if (!ul_snapshot_dir_name(key, record.is_unpacked, dir))
+		return ul_err_set(err, UL_E_CORRUPT, "it can have no folder");
+	rc = ul_snapshot_chain_find(store, record.parent, &below, err);
+	if (rc == UL_E_ABSENT)
+		rc = err->code = UL_E_CORRUPT;
+	if (rc)
+		return rc;
+	overlay.has_upper = record.kind == UL_SNAPSHOT_ACTIVE;
+	if (!below.len)
+		return bind_find(store, dir, overlay.has_upper, mount, err);
+	if (below.len == 1 && !overlay.has_upper)
+		return bind_find(store, below.dirs[0], false, mount, err);
+	return overlay_find(store, &overlay, mount, err);
 }
 
-int ul_snapshot_mounts(struct ul_embedded *store, const char *key,
-		       struct ul_buf *ret_text, struct ul_err *err)
+int ul_snapshot_mount_find(struct ul_embedded *store, const char *key,
+			   struct ul_snapshot_mount *ret_mount,
+			   struct ul_err *err)
 {
-	ul_cleanup(chain_release) struct chain chain = { .base = NULL };
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
-	bool is_active = false;
-	int rc = chain_find(store, key, &chain, &is_active, err);
+	ul_cleanup(ul_snapshot_mount_release) struct ul_snapshot_mount mount =
+	    UL_SNAPSHOT_MOUNT_INIT;
+	int rc = mount_find(store, key, &mount, err);
 
-	if (!rc) {
-		add_mount(&chain, is_active, &text);
-		if (text.failed || !ul_buf_add(ret_text, text.data, text.len))
-			rc = ul_err_nomem(err);
-	}
-	return rc ? ul_err_wrap(err, "mounting snapshot \"%s\"", key) : 0;
+	if (rc)
+		return ul_err_wrap(err, "mounting snapshot \"%s\"", key);
+	*ret_mount = mount;
+	mount = UL_SNAPSHOT_MOUNT_INIT;
+	return 0;
 }

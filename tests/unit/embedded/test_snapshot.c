@@ -75,40 +75,57 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-/* The text of mounts, to be freed. */
-static char *mounts_of(struct ul_embedded *store, const char *key)
+static struct ul_snapshot_mount mount_of(struct ul_embedded *store,
+					 const char *key)
 {
-	struct ul_buf text = UL_BUF_INIT;
+	struct ul_snapshot_mount found = UL_SNAPSHOT_MOUNT_INIT;
 	struct ul_err err = UL_ERR_INIT;
 
-	if (ul_snapshot_mounts(store, key, &text, &err))
+	if (ul_snapshot_mount_find(store, key, &found, &err))
 		fail_msg("%s", err.msg);
-	return ul_buf_detach(&text);
+	return found;
 }
 
-/* mount(8) with what is printed. */
+/* "TYPE SOURCE OPTIONS", to be freed. */
+static char *mounts_of(struct ul_embedded *store, const char *key)
+{
+	struct ul_snapshot_mount found = mount_of(store, key);
+	char *text =
+	    ul_asprintf("%s %s %s", found.type, found.source, found.options);
+
+	assert_non_null(text);
+	assert_null(found.directory);
+	ul_snapshot_mount_release(&found);
+	return text;
+}
+
+static void bind_it(const struct ul_snapshot_mount *found, const char *point)
+{
+	const unsigned long read_only = MS_REMOUNT | MS_BIND | MS_RDONLY;
+
+	assert_string_equal(found->type, "bind");
+	assert_int_equal(
+	    mount(found->source, point, NULL, MS_BIND | MS_REC, NULL), 0);
+	if (!strncmp(found->options, "ro,", 3))
+		assert_int_equal(mount(NULL, point, NULL, read_only, NULL), 0);
+}
+
+/* mount(2) with what was found. */
 static void mount_it(struct ul_embedded *store, const char *key,
 		     const char *point)
 {
-	char *text = mounts_of(store, key);
-	char *rest = text;
-	const char *type = strsep(&rest, " "), *source = strsep(&rest, " ");
-	bool is_read_only = !strncmp(rest, "ro,", 3);
+	struct ul_snapshot_mount found = mount_of(store, key);
+	char here[4096];
 
-	if (!strcmp(type, "overlay")) {
-		if (mount(source, point, type, 0, rest))
-			fail_msg("mount %s", rest);
-	} else {
-		assert_string_equal(type, "bind");
-		assert_int_equal(
-		    mount(source, point, NULL, MS_BIND | MS_REC, NULL), 0);
-		if (is_read_only)
-			assert_int_equal(mount(NULL, point, NULL,
-					       MS_REMOUNT | MS_BIND | MS_RDONLY,
-					       NULL),
-					 0);
-	}
-	free(text);
+	assert_non_null(getcwd(here, sizeof here));
+	if (found.directory)
+		assert_int_equal(chdir(found.directory), 0);
+	if (strcmp(found.type, "overlay") != 0)
+		bind_it(&found, point);
+	else if (mount(found.source, point, "overlay", 0, found.options))
+		fail_msg("mount %s", found.options);
+	assert_int_equal(chdir(here), 0);
+	ul_snapshot_mount_release(&found);
 }
 
 static char *point_make(struct store_fixture *fixture)
@@ -429,8 +446,9 @@ static void test_snapshot__says_how_to_mount_it(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct ul_embedded *store = store_fixture_locked(fixture);
+	struct ul_snapshot_mount none = UL_SNAPSHOT_MOUNT_INIT;
 	struct ul_err err = UL_ERR_INIT;
-	struct ul_buf text = UL_BUF_INIT, expected = UL_BUF_INIT;
+	struct ul_buf expected = UL_BUF_INIT;
 	char *got;
 
 	store_fixture_layer(fixture, CHAIN_1, "");
@@ -491,11 +509,11 @@ static void test_snapshot__says_how_to_mount_it(void **state)
 	assert_string_equal(got, expected.data);
 	free(got);
 
-	assert_int_equal(ul_snapshot_mounts(store, CHAIN_1, &text, &err),
+	assert_int_equal(ul_snapshot_mount_find(store, CHAIN_1, &none, &err),
 			 UL_E_INVALID);
-	assert_int_equal(ul_snapshot_mounts(store, "x", &text, &err),
+	assert_int_equal(ul_snapshot_mount_find(store, "x", &none, &err),
 			 UL_E_ABSENT);
-	assert_int_equal(text.len, 0);
+	assert_null(none.type);
 	ul_buf_release(&expected);
 }
 
@@ -513,8 +531,8 @@ static void test_snapshot__stops_where_a_chain_has_no_end(void **state)
 	};
 	struct ul_snapshot_record child = { .kind = UL_SNAPSHOT_ACTIVE,
 					    .parent = "circle" };
+	struct ul_snapshot_mount none = UL_SNAPSHOT_MOUNT_INIT;
 	struct ul_err err = UL_ERR_INIT;
-	struct ul_buf text = UL_BUF_INIT;
 
 	assert_int_equal(
 	    ul_snapshot_record_add(store, "circle", &circle, "{}", &err), 0);
@@ -522,11 +540,11 @@ static void test_snapshot__stops_where_a_chain_has_no_end(void **state)
 	    ul_snapshot_record_add(store, "child", &child, "{}", &err), 0);
 	assert_int_equal(
 	    ul_snapshot_record_add(store, "orphan", &orphan, "{}", &err), 0);
-	assert_int_equal(ul_snapshot_mounts(store, "child", &text, &err),
+	assert_int_equal(ul_snapshot_mount_find(store, "child", &none, &err),
 			 UL_E_LIMIT);
-	assert_int_equal(ul_snapshot_mounts(store, "orphan", &text, &err),
+	assert_int_equal(ul_snapshot_mount_find(store, "orphan", &none, &err),
 			 UL_E_CORRUPT);
-	assert_null(text.data);
+	assert_null(none.type);
 }
 
 static void test_snapshot__is_mounted_written_and_committed(void **state)
@@ -736,7 +754,7 @@ static void test_snapshot__survives_every_allocation_failure(void **state)
 	struct store_fixture *fixture = *state;
 	struct ul_embedded *store = store_fixture_locked(fixture);
 	struct ul_err err = UL_ERR_INIT;
-	struct ul_buf text = UL_BUF_INIT;
+	struct ul_snapshot_mount found = UL_SNAPSHOT_MOUNT_INIT;
 	struct ul_snapshots list;
 	long n, failures;
 	int rc;
@@ -769,16 +787,15 @@ static void test_snapshot__survives_every_allocation_failure(void **state)
 	file_write(store_path(fixture, "snapshots/key-v/fs/f"), "f");
 	for (n = 0;; n++) {
 		ul_mem_countdown = n;
-		rc = ul_snapshot_mounts(store, "v", &text, &err);
+		rc = ul_snapshot_mount_find(store, "v", &found, &err);
 		ul_mem_countdown = -1;
 		if (!rc)
 			break;
 		assert_int_equal(rc, UL_E_NOMEM);
-		assert_int_equal(text.len, 0);
-		ul_buf_release(&text);
+		assert_null(found.type);
 	}
 	assert_true(n > 2);
-	ul_buf_release(&text);
+	ul_snapshot_mount_release(&found);
 	for (n = 0;; n++) {
 		ul_mem_countdown = n;
 		rc = ul_snapshots_load(store, &list, &err);
