@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/answer.h"
 #include "cli/cli.h"
@@ -106,6 +107,22 @@ static void print_path(const struct ul_graph *graph, const struct ul_path *path)
 	}
 }
 
+static void print_trashed(const struct ul_view_trash *trash)
+{
+	char when[UL_TIME_TEXT_MAX];
+
+	if (!trash->is_foreign) {
+		ul_cli_print("It lies in the trash: `ullage undo %lld` brings "
+			     "it back.\n",
+			     (long long)trash->run);
+		return;
+	}
+	ul_time_format(trash->delete_unix_s, when);
+	ul_cli_print("It lies in the trash, where another database's run put "
+		     "it, until %s.\n",
+		     when);
+}
+
 static void print_lost(const struct ul_view *view, uint32_t object)
 {
 	const struct ul_object *what = &view->record.objects[object];
@@ -114,9 +131,7 @@ static void print_lost(const struct ul_view *view, uint32_t object)
 
 	for (i = 0; i < view->trash_count; i++) {
 		if (view->trash[i].object == object) {
-			ul_cli_print("It lies in the trash: `ullage undo %lld` "
-				     "brings it back.\n",
-				     (long long)view->trash[i].run);
+			print_trashed(&view->trash[i]);
 			return;
 		}
 	}

@@ -342,11 +342,25 @@ static int decline_young(struct decide *decide)
 	return rc;
 }
 
+/* What another database has swept is not ours to give up early (DESIGN 2). */
+static int decline_foreign(struct decide *decide,
+			   const struct ul_view_trash *trash)
+{
+	char when[UL_TIME_TEXT_MAX], reason[96];
+
+	ul_time_format(trash->delete_unix_s, when);
+	snprintf(reason, sizeof reason,
+		 "another database's trash, may go from %s", when);
+	return plan_decline(decide, trash->object, reason,
+			    trash->delete_unix_s);
+}
+
 /* Of the trash: what goes now, and what still holds its inodes. */
 static int judge_trash(struct decide *decide)
 {
 	const struct ul_view *view = decide->view;
 	size_t i;
+	int rc = 0;
 
 	decide->trash_goes = ul_calloc(view->trash_count, 1);
 	decide->trash_at =
@@ -355,18 +369,20 @@ static int judge_trash(struct decide *decide)
 		return ul_err_nomem(decide->err);
 	for (i = 0; i < view->record.object_count; i++)
 		decide->trash_at[i] = UL_OBJECT_NONE;
-	for (i = 0; i < view->trash_count; i++) {
+	for (i = 0; !rc && i < view->trash_count; i++) {
 		const struct ul_view_trash *trash = &view->trash[i];
-		bool is_due = decide->request->now ||
-			      view->as_of_unix_s >= trash->delete_unix_s;
+		bool is_due = view->as_of_unix_s >= trash->delete_unix_s ||
+			      (decide->request->now && !trash->is_foreign);
 
 		decide->trash_at[trash->object] = (uint32_t)i;
 		decide->trash_goes[i] = is_due && !trash->is_wanted;
 		if (!decide->trash_goes[i])
 			ul_mark_from(&decide->kept, &view->graph,
 				     &trash->object, 1);
+		if (decide->request->now && !is_due)
+			rc = decline_foreign(decide, trash);
 	}
-	return 0;
+	return rc;
 }
 
 /* Bytes of a file node and of the inodes that nobody else holds any more. */

@@ -263,9 +263,7 @@ static bool act_is_now(const struct act *act)
 /* Another database's run may have the same number. */
 static bool is_mine(const struct act *act, const struct ul_view_trash *trash)
 {
-	return trash->run == act->run->run &&
-	       trash->delete_unix_s ==
-		   act->request->now_unix_s + act->request->plan.grace_s;
+	return !trash->is_foreign && trash->run == act->run->run;
 }
 
 /* Of the view's trash goes what the plan says, and what is `moved` of it. */
@@ -291,7 +289,8 @@ static int act_empty_view(struct act *act, const struct ul_view *view,
 			positions[count++] = i;
 	}
 	rc = act->store->ops->empty_trash(act->store, view, positions, count,
-					  moved, &emptied, act->err);
+					  moved, act->request->plan.now,
+					  &emptied, act->err);
 	act->run->freed_bytes += emptied.freed_bytes;
 	if (!rc && act_is_now(act))
 		act->run->trashed_bytes = 0;
@@ -416,6 +415,19 @@ static int act_recorded(struct act *act)
 	return rc;
 }
 
+/* With --now not even names can be brought back (DESIGN 5). */
+static int act_nothing(struct act *act)
+{
+	ul_cleanup(ul_swept_release) struct ul_swept nothing = UL_SWEPT_INIT;
+	int rc = 0;
+
+	if (act->request->plan.now)
+		rc = act->store->ops->empty_trash(act->store, &act->run->view,
+						  NULL, 0, NULL, true, &nothing,
+						  act->err);
+	return rc ? rc : act_measure(act);
+}
+
 static bool plan_is_empty(const struct ul_plan *plan)
 {
 	return !plan->remove.len && !plan->collect.len;
@@ -435,7 +447,7 @@ static int act_all(struct act *act)
 	if (rc)
 		return rc;
 	/* Putting back and tidying up change the folders even so. */
-	return plan_is_empty(&act->run->plan) ? act_measure(act)
+	return plan_is_empty(&act->run->plan) ? act_nothing(act)
 					      : act_recorded(act);
 }
 

@@ -116,12 +116,13 @@ struct ul_store_ops {
 
 	/*
 	 * Delete these trashed things (positions in view->trash), and what a
-	 * sweep of this view has moved (may be NULL). Right after expect(), or
-	 * the scan that made the view.
+	 * sweep of this view has moved (may be NULL); with `forget_names` the
+	 * names too that runs of ours could still bring back. Right after
+	 * expect(), or the scan that made the view.
 	 */
 	int (*empty_trash)(struct ul_store *store, const struct ul_view *view,
 			   const size_t *positions, size_t count,
-			   const struct ul_swept *moved,
+			   const struct ul_swept *moved, bool forget_names,
 			   struct ul_swept *ret_swept, struct ul_err *err);
 
 	/*

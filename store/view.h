@@ -72,6 +72,7 @@ struct ul_view_lease {
 /* What a trashed thing was, from the trash's own record. */
 struct ul_view_trash {
 	uint32_t object; /* of kind file, key = path */
+	bool is_foreign; /* swept by another database: no run of ours */
 	int64_t run;
 	int64_t delete_unix_s; /* may be deleted from then on */
 	uint8_t kind;          /* enum ul_kind of what it was */

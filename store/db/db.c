@@ -232,6 +232,35 @@ int ul_db_data_version(struct ul_db *db, int64_t *ret_version,
 	return 0;
 }
 
+bool ul_db_uid_is_one(const char *text)
+{
+	return strspn(text, "0123456789abcdef") == UL_DB_UID_MAX - 1 &&
+	       !text[UL_DB_UID_MAX - 1];
+}
+
+int ul_db_uid(struct ul_db *db, char ret_uid[UL_DB_UID_MAX], struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
+	int rc = ul_stmt_get(db, UL_SQL_META_UID, &row, err);
+
+	if (!rc)
+		rc = ul_stmt_next(row, err);
+	if (rc < 0)
+		return rc;
+	if (!rc || !ul_db_uid_is_one(ul_stmt_text(row, 0)))
+		return ul_err_set(err, UL_E_CORRUPT, "the database has no id");
+	memcpy(ret_uid, ul_stmt_text(row, 0), UL_DB_UID_MAX);
+	return 0;
+}
+
+int ul_db_renew_uid(struct ul_db *db, struct ul_err *err)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
+	int rc = ul_stmt_get(db, UL_SQL_META_RENEW, &set, err);
+
+	return rc ? rc : ul_stmt_run(set, err);
+}
+
 int64_t ul_db_last_id(const struct ul_db *db)
 {
 	return sqlite3_last_insert_rowid(db->sqlite);

@@ -14,6 +14,11 @@
 struct ul_db; /* opaque */
 struct ul_err;
 
+#define UL_DB_UID_MAX 33
+
+/* Whether a text has the form of a database's id. */
+bool ul_db_uid_is_one(const char *text);
+
 enum ul_db_mode {
 	UL_DB_WRITE,  /* create and migrate where needed */
 	UL_DB_READ,   /* must exist; never written */
@@ -61,6 +66,15 @@ void ul_db_read_endp(struct ul_db **read);
  */
 int ul_db_data_version(struct ul_db *db, int64_t *ret_version,
 		       struct ul_err *err);
+
+/*
+ * The database's own random id, 32 lower-case hex digits: tells what this one
+ * did from what others did. Renewing it disowns all that was done so far.
+ * UL_E_CORRUPT (there is none), UL_E_DB, UL_E_NOMEM.
+ */
+int ul_db_uid(struct ul_db *db, char ret_uid[UL_DB_UID_MAX],
+	      struct ul_err *err);
+int ul_db_renew_uid(struct ul_db *db, struct ul_err *err);
 
 /* The row number of the last insertion. */
 int64_t ul_db_last_id(const struct ul_db *db);

@@ -272,6 +272,7 @@ static int take_trash_item(struct take *take, struct ul_item *item,
 			   const struct ul_trash_item *was)
 {
 	item->kind = UL_ITEM_TRASH;
+	item->is_foreign_run = !ul_trash_is_ours(take->store, record);
 	item->run = record->run;
 	item->delete_unix_s = ul_trash_delete_unix_s(record);
 	item->was_kind = was->kind;
@@ -285,6 +286,7 @@ static int take_trash_gone(struct take *take, struct ul_item *item,
 			   const struct ul_trash_record *record)
 {
 	item->kind = UL_ITEM_TRASH;
+	item->is_foreign_run = !ul_trash_is_ours(take->store, record);
 	item->run = record->run;
 	item->was_kind = UL_KIND_FILE;
 	item->was_key = item->path;

@@ -35,6 +35,7 @@ struct ul_item {
 	int64_t ctime_ns;
 	int64_t newest_unix_s; /* later of mtime and ctime */
 	/* Of trash. */
+	bool is_foreign_run; /* of another database */
 	int64_t run;
 	int64_t delete_unix_s;
 	uint8_t was_kind; /* enum ul_kind */

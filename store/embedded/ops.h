@@ -47,7 +47,7 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		      struct ul_swept *ret_swept, struct ul_err *err);
 int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 			    const size_t *positions, size_t count,
-			    const struct ul_swept *moved,
+			    const struct ul_swept *moved, bool forget_names,
 			    struct ul_swept *ret_swept, struct ul_err *err);
 int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 			size_t *ret_count, struct ul_err *err);

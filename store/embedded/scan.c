@@ -392,16 +392,21 @@ static int scan_residual(struct ul_scan *scan)
 
 static int scan_identity(struct ul_scan *scan)
 {
-	const char *mismatch = ul_embedded_mismatch(
-	    scan->store, scan->record->store_uid, scan->record->generation);
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	const struct ul_record *record = scan->record;
+	struct ul_view *view = scan->view;
 
-	if (!mismatch)
+	if (!ul_embedded_is_mismatched(scan->store, record->store_uid,
+				       record->generation))
 		return 0;
-	if (!scan->view->refusal)
-		scan->view->refusal = mismatch;
-	return ul_view_note(scan->view, "%s", mismatch)
-		   ? 0
-		   : ul_err_nomem(scan->err);
+	if (!ul_embedded_mismatch(scan->store, record->store_uid,
+				  record->generation, &text) ||
+	    !ul_view_note(view, "%s", ul_buf_str(&text)))
+		return ul_err_nomem(scan->err);
+	if (!view->refusal)
+		view->refusal =
+		    ul_arena_strdup(&view->arena, ul_buf_str(&text));
+	return view->refusal ? 0 : ul_err_nomem(scan->err);
 }
 
 /*

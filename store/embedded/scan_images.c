@@ -534,6 +534,7 @@ static int trash_add(struct ul_scan *scan, const struct chains *chains,
 	view->trash[view->trash_count++] = (struct ul_view_trash){
 		.object = ul_record_find(scan->record, UL_KIND_FILE, "", "",
 					 item->path),
+		.is_foreign = item->is_foreign_run,
 		.run = item->run,
 		.delete_unix_s = item->delete_unix_s,
 		.kind = item->was_kind,

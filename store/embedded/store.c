@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,24 @@ int ul_layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
 	}
 }
 
+/*
+ * What cannot be understood stands between store and database, as much as
+ * what says something else: no reason to show nothing.
+ */
+static int identity_load(struct ul_embedded *store, struct ul_err *err)
+{
+	int rc = ul_identity_read(store->root_fd, store->uid,
+				  &store->generation, err);
+
+	*store->identity_problem = '\0';
+	if (rc != UL_E_CORRUPT && rc != UL_E_ABSENT && rc != UL_E_LIMIT)
+		return rc;
+	*store->uid = '\0';
+	snprintf(store->identity_problem, sizeof store->identity_problem,
+		 "%.150s", err->msg);
+	return 0;
+}
+
 static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 {
 	const struct {
@@ -233,9 +252,7 @@ static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 		err->code = UL_E_CORRUPT;
 		return ul_err_wrap(err, "%s is not whole", store->path);
 	}
-	return rc ? rc
-		  : ul_identity_read(store->root_fd, store->uid,
-				     &store->generation, err);
+	return rc ? rc : identity_load(store, err);
 }
 
 /* 0 made or there, 1 no right to write here, negative: failed. */
@@ -308,7 +325,8 @@ static int may_adopt(struct ul_embedded *store, bool *ret_may,
 	char uid[33];
 	int rc = db_identity(store, uid, &generation, err);
 
-	if (!rc && ul_embedded_mismatch(store, uid, generation)) {
+	if (!rc && !*store->identity_problem &&
+	    ul_embedded_is_mismatched(store, uid, generation)) {
 		rc = dir_is_empty(store->blobs_fd, &no_blobs, err);
 		if (!rc)
 			rc = dir_is_empty(store->snapshots_fd, &no_snapshots,
@@ -317,6 +335,21 @@ static int may_adopt(struct ul_embedded *store, bool *ret_may,
 	if (!rc)
 		*ret_may = no_blobs && no_snapshots;
 	return rc;
+}
+
+/*
+ * What lies in the trash of a store that is taken over is another database's,
+ * or of a time that this one has not seen and in which its runs had the
+ * numbers of those to come: with a new id none of it is its own.
+ */
+static int disown_trash(struct ul_embedded *store, struct ul_err *err)
+{
+	bool is_empty = false;
+	int rc = dir_is_empty(store->trash_fd, &is_empty, err);
+
+	if (!rc && !is_empty)
+		rc = ul_db_renew_uid(store->db, err);
+	return rc ? rc : ul_db_uid(store->db, store->db_uid, err);
 }
 
 /*
@@ -335,6 +368,8 @@ static int embedded_adopt(struct ul_embedded *store, struct ul_err *err)
 	if (rc)
 		return rc;
 	rc = may_adopt(store, &may, err);
+	if (!rc && may)
+		rc = disown_trash(store, err);
 	if (!rc && may)
 		rc = ul_embedded_identify(store, err);
 	ul_embedded_unlock(store);
@@ -355,13 +390,12 @@ int ul_embedded_open_db(struct ul_embedded *store, struct ul_err *err)
 	if (*store->problem)
 		store->is_writable = false;
 	store->base.db = store->db;
-	if (rc != UL_E_ABSENT && rc != UL_E_DB)
-		return rc;
 	/* Reports still work, from what is on disk alone. */
-	store->is_from_memory = true;
-	rc = ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
+	store->is_from_memory = rc == UL_E_ABSENT || rc == UL_E_DB;
+	if (store->is_from_memory)
+		rc = ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
 	store->base.db = store->db;
-	return rc;
+	return rc ? rc : ul_db_uid(store->db, store->db_uid, err);
 }
 
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
@@ -430,10 +464,11 @@ static int lock_take(struct ul_embedded *store, struct ul_err *err)
 	if (*store->problem && reopen_db(store, err))
 		return ul_err_set(err, UL_E_REFUSED,
 				  "nothing can be changed: %s", store->problem);
-	return store->form->is_ours
-		   ? ul_identity_read(store->root_fd, store->uid,
-				      &store->generation, err)
-		   : ul_trash_reopen(store, err);
+	rc = ul_db_uid(store->db, store->db_uid, err);
+	if (rc)
+		return rc;
+	return store->form->is_ours ? identity_load(store, err)
+				    : ul_trash_reopen(store, err);
 }
 
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
@@ -608,7 +643,7 @@ static int generation_step(struct ul_embedded *store, struct ul_err *err)
 	int rc = db_identity(store, uid, &generation, err);
 
 	if (rc || !store->form->is_ours ||
-	    ul_embedded_mismatch(store, uid, generation))
+	    ul_embedded_is_mismatched(store, uid, generation))
 		return rc;
 	/* Ahead: a change was committed but its writer then stopped. The next
 	 * number has to be one that no copy of this database has either. */
@@ -638,7 +673,8 @@ int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 {
 	int rc = ul_db_commit(tx, err);
 
-	if (!rc && store->form->is_ours)
+	/* What it said is not ours to make up. */
+	if (!rc && store->form->is_ours && !*store->identity_problem)
 		rc = ul_identity_write(store->root_fd, store->uid,
 				       store->generation + 1, err);
 	if (!rc)
@@ -646,23 +682,53 @@ int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 	return rc;
 }
 
-const char *ul_embedded_mismatch(const struct ul_embedded *store,
-				 const char *record_uid,
-				 int64_t record_generation)
+bool ul_embedded_is_mismatched(const struct ul_embedded *store,
+			       const char *record_uid,
+			       int64_t record_generation)
+{
+	if (store->is_stateless)
+		return false;
+	if (store->is_from_memory)
+		return true;
+	/* What it knew of another directory is forgotten (scan_forget()). */
+	return store->form->is_ours &&
+	       (*store->identity_problem ||
+		strcmp(record_uid, store->uid) != 0 ||
+		record_generation < store->generation);
+}
+
+bool ul_embedded_mismatch(const struct ul_embedded *store,
+			  const char *record_uid, int64_t record_generation,
+			  struct ul_buf *ret_text)
 {
 	if (store->is_stateless)
 		return NULL;
 	if (store->is_from_memory)
-		return "the database cannot be read: this is what lies on disk "
-		       "alone";
-	/* What it knew of another directory is forgotten (scan_forget()). */
-	if (!store->form->is_ours)
-		return NULL;
+		return ul_buf_printf(ret_text,
+				     "the database %s cannot be read: this is "
+				     "what lies on disk alone",
+				     store->db_path);
+	if (*store->identity_problem)
+		return ul_buf_printf(
+		    ret_text,
+		    "%s/store-id does not say which store this is (%s): put "
+		    "back the one that belongs to it; the database %s is of "
+		    "store %s",
+		    store->path, store->identity_problem, store->db_path,
+		    *record_uid ? record_uid : "none");
 	if (strcmp(record_uid, store->uid))
-		return "this database does not know this store: put back the "
-		       "ullage.db that belongs to it";
-	if (record_generation < store->generation)
-		return "the database is older than the store: put back the "
-		       "newest ullage.db that belongs to it";
-	return NULL;
+		return ul_buf_printf(
+		    ret_text,
+		    "the database %s does not know the store %s: it is of "
+		    "store %s, not of %s; put back the ullage.db that belongs "
+		    "to it",
+		    store->db_path, store->path,
+		    *record_uid ? record_uid : "none", store->uid);
+	return ul_buf_printf(
+	    ret_text,
+	    "the database %s is older than the store %s (%s): it is at "
+	    "generation %" PRId64 ", not at %" PRId64 "; put back the newest "
+	    "ullage.db that belongs to it",
+	    store->db_path, store->path, store->uid, record_generation,
+	    store->generation);
 }

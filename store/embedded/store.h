@@ -18,6 +18,7 @@
 
 #include "store/backend.h"
 
+struct ul_buf;
 struct ul_err;
 struct ul_form;
 struct ul_layout_index;
@@ -33,9 +34,11 @@ struct ul_embedded {
 	int root_fd, oci_fd, blobs_fd; /* blobs/sha256 */
 	/* Of an OCI layout -1, the trash's while there is none. */
 	int snapshots_fd, ingest_fd, trash_fd;
-	struct ul_db *db;   /* owned; base.db is the same */
-	char uid[33];       /* of the store itself */
-	int64_t generation; /* of the store itself, when last read */
+	struct ul_db *db;           /* owned; base.db is the same */
+	char db_uid[33];            /* of the database */
+	char uid[33];               /* of the store itself; "" where unknown */
+	int64_t generation;         /* of the store itself, when last read */
+	char identity_problem[160]; /* why store-id says nothing; "": it does */
 	bool is_writable;
 	bool is_from_memory; /* the database could not be opened at all */
 	bool is_stateless;   /* for there is no state directory yet */
@@ -59,8 +62,9 @@ struct ul_embedded {
  * cannot be opened, so that reports still say where the space went.
  * Owner:   *ret_store, closed by ul_store_close(&store->base).
  * Returns: 0; UL_E_ABSENT (nothing there and no right to make it); UL_E_IO;
- *          UL_E_DB; UL_E_UNSUPPORTED (newer database); UL_E_CORRUPT (a
- *          store-id or oci-layout that is none); UL_E_NOMEM.
+ *          UL_E_DB; UL_E_UNSUPPORTED (newer database); UL_E_CORRUPT (an
+ *          oci-layout that is none, a database without id); UL_E_NOMEM.
+ *          A store-id that makes no sense is a mismatch, no error.
  */
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		     struct ul_err *err);
@@ -70,7 +74,7 @@ void ul_embedded_closep(struct ul_embedded **store);
  * Exclusive lock, 30 s; base.ops->lock is this. On a full disk the reserve is
  * let go of, and a database that could not be opened for it is opened now
  * (base.db changes). Not locked where it fails:
- * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_CORRUPT (store-id), UL_E_IO.
+ * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_DB, UL_E_IO.
  */
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);
 void ul_embedded_unlock(struct ul_embedded *store);
@@ -115,12 +119,17 @@ int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 			      struct ul_err *err);
 
 /*
- * What is wrong between store and database, as one line for people, or NULL:
- * a database that does not know this store or is behind it.
+ * Whether something is wrong between store and database: one that does not
+ * know this store, or is behind it, or a store that does not say which it is
+ * (DESIGN 2, Identity: reports work, nothing is collected). The other appends
+ * what it is, as one line for people; false without memory.
  */
-const char *ul_embedded_mismatch(const struct ul_embedded *store,
-				 const char *record_uid,
-				 int64_t record_generation);
+bool ul_embedded_is_mismatched(const struct ul_embedded *store,
+			       const char *record_uid,
+			       int64_t record_generation);
+bool ul_embedded_mismatch(const struct ul_embedded *store,
+			  const char *record_uid, int64_t record_generation,
+			  struct ul_buf *ret_text);
 
 /* Write the store's id and generation, as they are, to its row. */
 int ul_embedded_identify(struct ul_embedded *store, struct ul_err *err);

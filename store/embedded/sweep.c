@@ -3,7 +3,7 @@
  * I3, I6). Order of a sweep, each step durable before the next:
  *
  *	1. the index is what the view saw           (else nothing is done)
- *	2. trash/RUN-RANDOM/record.json says what will lie there
+ *	2. trash/DATABASE-RUN-RANDOM/record.json says what will lie there
  *	3. rows of snapshots and leases leave the database
  *	4. renames, then the folders are synced
  *
@@ -123,7 +123,7 @@ struct sweep {
 	uint64_t *item_bytes; /* in the arena */
 	struct ul_arena arena;
 	struct ul_snapshots snapshots;
-	int dir_fd; /* trash/RUN-RANDOM */
+	int dir_fd; /* of the folder in the trash */
 	struct ul_err *err;
 };
 
@@ -166,16 +166,16 @@ static int sweep_items(struct sweep *sweep)
 	return rc;
 }
 
+_Static_assert(sizeof((struct ul_embedded *)0)->trash_folder ==
+		   UL_TRASH_FOLDER_MAX,
+	       "room for the name of a folder");
+
 static int folder_make(struct ul_embedded *store, int64_t run,
 		       struct ul_err *err)
 {
-	char hex[17];
-
 	if (ul_trash_make(store, err))
 		return err->code;
-	ul_random_hex(hex);
-	snprintf(store->trash_folder, sizeof store->trash_folder,
-		 "%" PRId64 "-%.8s", run, hex);
+	ul_trash_folder_name(store->db_uid, run, store->trash_folder);
 	if (!mkdirat(store->trash_fd, store->trash_folder, 0700))
 		return 0;
 	ul_err_sys(err, "make directory trash/%s", store->trash_folder);
@@ -212,6 +212,7 @@ int ul_sweep_keep_names(struct ul_embedded *store,
 			const struct ul_names *entries, struct ul_err *err)
 {
 	const struct ul_trash_record record = {
+		.database = store->db_uid,
 		.run = request->run,
 		.swept_unix_s = request->now_unix_s,
 		.grace_s = request->grace_s,
@@ -322,6 +323,7 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		.view = view,
 		.request = request,
 		.record = {
+			.database = ((struct ul_embedded *)base)->db_uid,
 			.run = request->run,
 			.swept_unix_s = request->now_unix_s,
 			.grace_s = request->grace_s,
@@ -422,7 +424,7 @@ static int doom_moved(struct ul_embedded *store, const struct ul_swept *moved,
 
 int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 			    const size_t *positions, size_t count,
-			    const struct ul_swept *moved,
+			    const struct ul_swept *moved, bool forget_names,
 			    struct ul_swept *ret_swept, struct ul_err *err)
 {
 	struct ul_embedded *store = (struct ul_embedded *)base;
@@ -441,7 +443,8 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 	ret_swept->freed_bytes += removed.freed_bytes;
 	ret_swept->freed_count += doomed.len;
 	if (!rc)
-		rc = ul_trash_tidy(store, view->as_of_unix_s, err);
+		rc =
+		    ul_trash_tidy(store, view->as_of_unix_s, forget_names, err);
 	return rc ? ul_err_wrap(err, "emptying the trash") : 0;
 }
 
@@ -586,7 +589,7 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	if (!rc)
 		rc = folders_sync(back.store, err);
 	if (!rc)
-		rc = ul_trash_tidy(back.store, view->as_of_unix_s, err);
+		rc = ul_trash_tidy(back.store, view->as_of_unix_s, false, err);
 	if (rc)
 		return ul_err_wrap(err, "putting back what is needed again");
 	*ret_count = back.count;
@@ -698,7 +701,7 @@ int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 
 		if (!ul_trash_read(back.store->trash_fd, back.store->form,
 				   dirs.names[i], &arena, &record, &ignored) &&
-		    record.run == run)
+		    record.run == run && ul_trash_is_ours(back.store, &record))
 			rc = undo_dir(&back, dirs.names[i], &record);
 	}
 	if (!rc && !back.count)

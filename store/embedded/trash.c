@@ -1,5 +1,6 @@
 #include "store/embedded/trash.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +10,47 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/db/db.h"
 #include "store/db/words.h"
 #include "store/embedded/form.h"
+#include "store/embedded/store.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
 #include "store/oci/layout.h"
+
+bool ul_trash_is_ours(const struct ul_embedded *store,
+		      const struct ul_trash_record *record)
+{
+	return !strcmp(record->database, store->db_uid);
+}
+
+void ul_trash_folder_name(const char *database, int64_t run,
+			  char ret_name[UL_TRASH_FOLDER_MAX])
+{
+	char hex[17];
+
+	ul_random_hex(hex);
+	snprintf(ret_name, UL_TRASH_FOLDER_MAX, "%.8s-%" PRId64 "-%.8s",
+		 database, run, hex);
+}
+
+/* Eight hex digits and then `end`. */
+static bool is_hex_up_to(const char *text, char end)
+{
+	return strspn(text, "0123456789abcdef") == 8 && text[8] == end;
+}
+
+bool ul_trash_folder_is_one(const char *name)
+{
+	size_t digits;
+
+	if (!is_hex_up_to(name, '-'))
+		return false;
+	name += 9;
+	digits = strspn(name, "0123456789");
+	return digits && name[digits] == '-' &&
+	       is_hex_up_to(name + digits + 1, '\0');
+}
 
 int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record)
 {
@@ -152,6 +189,11 @@ static int record_read(const struct ul_form *form, const struct ul_buf *text,
 	rc =
 	    ul_json_parse(text->data, text->len, UL_JSON_MAX_DEPTH, &json, err);
 	if (!rc)
+		rc = ul_json_text(json, "database", "record", arena,
+				  &record.database, err);
+	if (!rc && (!record.database || !ul_db_uid_is_one(record.database)))
+		rc = ul_err_set(err, UL_E_CORRUPT, "a record of no database");
+	if (!rc)
 		rc = ul_json_bytes(json, "run", "record", &run, err);
 	if (!rc)
 		rc = ul_json_bytes(json, "swept_unix_s", "record", &swept, err);
@@ -211,11 +253,11 @@ static json_t *record_json(const struct ul_trash_record *record)
 					  json_string(record->entries[i])))
 			return NULL;
 	}
-	return json_pack("{s:i, s:I, s:I, s:I, s:O, s:O}", "version", 1, "run",
-			 (json_int_t)record->run, "swept_unix_s",
-			 (json_int_t)record->swept_unix_s, "grace_s",
-			 (json_int_t)record->grace_s, "items", items, "entries",
-			 entries);
+	return json_pack(
+	    "{s:i, s:s, s:I, s:I, s:I, s:O, s:O}", "version", 1, "database",
+	    record->database, "run", (json_int_t)record->run, "swept_unix_s",
+	    (json_int_t)record->swept_unix_s, "grace_s",
+	    (json_int_t)record->grace_s, "items", items, "entries", entries);
 }
 
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,

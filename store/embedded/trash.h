@@ -1,14 +1,17 @@
 /*
  * store/embedded/trash.h - what one collection moved to the trash.
  *
- * trash/RUN-RANDOM/ holds the things under the names 0, 1, 2 ... and
+ * trash/DATABASE-RUN-RANDOM/ holds the things under the names 0, 1, 2 ... and
  * record.json, which says what each was and where it goes back to. The record
  * is durable before the first thing moves, so the trash describes itself to
- * any database that finds it.
+ * any database that finds it. Runs have numbers within their database alone:
+ * what another one has swept is put back when it is needed and deleted when
+ * its own grace is over, but no run of ours, and not ours to empty.
  */
 #ifndef UL_STORE_EMBEDDED_TRASH_H
 #define UL_STORE_EMBEDDED_TRASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +27,9 @@ struct ul_names;
  */
 #define UL_TRASH_GONE "gone-"
 
+/* Eight digits of the database's id, the run, eight random digits. */
+#define UL_TRASH_FOLDER_MAX 64
+
 struct ul_trash_item {
 	const char *name; /* in the trash folder */
 	uint8_t kind;     /* enum ul_kind of what it was */
@@ -34,6 +40,7 @@ struct ul_trash_item {
 };
 
 struct ul_trash_record {
+	const char *database; /* id of the one that numbers its runs */
 	int64_t run;
 	int64_t swept_unix_s;
 	int64_t grace_s;
@@ -42,6 +49,15 @@ struct ul_trash_record {
 	const char **entries; /* JSON of index entries removed by the run */
 	size_t entry_count;
 };
+
+/* Swept by the database that the store is open with. */
+bool ul_trash_is_ours(const struct ul_embedded *store,
+		      const struct ul_trash_record *record);
+
+/* The name of a new folder, and whether a name is one. */
+void ul_trash_folder_name(const char *database, int64_t run,
+			  char ret_name[UL_TRASH_FOLDER_MAX]);
+bool ul_trash_folder_is_one(const char *name);
 
 /* When the things may be deleted. */
 int64_t ul_trash_delete_unix_s(const struct ul_trash_record *record);
@@ -64,12 +80,13 @@ int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		   struct ul_err *err);
 
 /*
- * Under the lock: remove folders of ours that hold nothing but their record
- * and have no names to bring back either, or not any more at that time.
+ * Under the lock: remove folders that hold nothing but their record and have
+ * no names to bring back either, or not any more at that time. With
+ * `forget_names` what our own runs could bring back goes too.
  * UL_E_IO, UL_E_NOMEM.
  */
 int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
-		  struct ul_err *err);
+		  bool forget_names, struct ul_err *err);
 
 /* The folder of a run whose names are back, unless things are left in it. */
 int ul_trash_undone(struct ul_embedded *store, const char *dir,

@@ -16,15 +16,11 @@
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
 
-/* "RUN-RANDOM", as sweep_make_dir() names folders: no other is ours. */
 static bool is_trash_folder(int dirfd, const char *name)
 {
-	size_t digits = strspn(name, "0123456789");
 	struct stat st;
 
-	return digits && name[digits] == '-' &&
-	       strspn(name + digits + 1, "0123456789abcdef") == 8 &&
-	       !name[digits + 9] &&
+	return ul_trash_folder_is_one(name) &&
 	       !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	       S_ISDIR(st.st_mode);
 }
@@ -58,12 +54,14 @@ static int half_written_remove(int dirfd, const char *name, struct ul_err *err)
  * stopped when the content was back already.
  */
 static bool is_over(struct ul_embedded *store,
-		    const struct ul_trash_record *record, int64_t now_unix_s)
+		    const struct ul_trash_record *record, int64_t now_unix_s,
+		    bool forget_names)
 {
 	size_t i;
 
 	if (!record->entry_count ||
-	    now_unix_s >= ul_trash_delete_unix_s(record))
+	    now_unix_s >= ul_trash_delete_unix_s(record) ||
+	    (forget_names && ul_trash_is_ours(store, record)))
 		return true;
 	for (i = 0; i < record->item_count; i++) {
 		if (faccessat(store->root_fd, record->items[i].path, F_OK,
@@ -75,7 +73,8 @@ static bool is_over(struct ul_embedded *store,
 
 /* 1: removed, 0: of use, or not empty. */
 static int folder_tidy(struct ul_embedded *store, const char *dir,
-		       int64_t now_unix_s, struct ul_err *err)
+		       int64_t now_unix_s, bool forget_names,
+		       struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
@@ -97,7 +96,7 @@ static int folder_tidy(struct ul_embedded *store, const char *dir,
 	if (rc == UL_E_NOMEM)
 		return rc;
 	/* Without a record, or with one that makes no sense, it has nothing. */
-	if (!rc && !is_over(store, &record, now_unix_s))
+	if (!rc && !is_over(store, &record, now_unix_s, forget_names))
 		return 0;
 	if (unlinkat(fd, "record.json", 0) && errno != ENOENT)
 		return ul_err_sys(err, "remove trash/%s/record.json", dir);
@@ -140,7 +139,7 @@ static int trash_unmake(struct ul_embedded *store, struct ul_err *err)
 }
 
 int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
-		  struct ul_err *err)
+		  bool forget_names, struct ul_err *err)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	bool is_changed = false;
@@ -152,7 +151,8 @@ int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
 	for (i = 0; rc >= 0 && i < names.len; i++) {
 		if (!is_trash_folder(store->trash_fd, names.names[i]))
 			continue;
-		rc = folder_tidy(store, names.names[i], now_unix_s, err);
+		rc = folder_tidy(store, names.names[i], now_unix_s,
+				 forget_names, err);
 		is_changed = is_changed || rc > 0;
 	}
 	if (rc >= 0 && is_changed)
@@ -169,14 +169,14 @@ int ul_trash_tidy_stopped(struct ul_embedded *store, int64_t now_unix_s,
 		rc = half_written_remove(store->root_fd, "store-id", err);
 	if (!rc)
 		rc = half_written_remove(store->oci_fd, "index.json", err);
-	return rc ? rc : ul_trash_tidy(store, now_unix_s, err);
+	return rc ? rc : ul_trash_tidy(store, now_unix_s, false, err);
 }
 
 int ul_trash_undone(struct ul_embedded *store, const char *dir,
 		    struct ul_err *err)
 {
 	/* Its names are back: at the end of all times it is of no use. */
-	int rc = folder_tidy(store, dir, INT64_MAX, err);
+	int rc = folder_tidy(store, dir, INT64_MAX, true, err);
 
 	return rc < 0 ? rc : trash_unmake(store, err);
 }

@@ -13,7 +13,7 @@
 #include "store/graph/graph.h"
 #include "tests/fuzz/scratch.h"
 
-#define FOLDER "1-0123abcd"
+#define FOLDER "89abcdef-1-0123abcd"
 
 static void assert_within(const char *path)
 {
@@ -53,6 +53,7 @@ static void assert_reads_back(int dir_fd, const struct ul_trash_record *record,
 		rc = ul_trash_read(scratch_fd(), &ul_form_embedded, FOLDER,
 				   arena, &again, &err);
 	assert(!rc);
+	assert(!strcmp(again.database, record->database));
 	assert(again.run == record->run);
 	assert(again.grace_s == record->grace_s);
 	assert(again.swept_unix_s == record->swept_unix_s);

@@ -14,7 +14,7 @@ export ULLAGE_STATE=$WORK/mnt/state
 # Times and free space differ from run to run; names of runs do not.
 exact() {
 	sed -E "s,$WORK,WORK,g
-		s/trash\/([0-9]+)-[0-9a-f]{8}/trash\/\1-RANDOM/g
+		s/trash\/[0-9a-f]{8}-([0-9]+)-[0-9a-f]{8}/trash\/DATABASE-\1-RANDOM/g
 		s/(\"command\":\"gc\",\"plan\":\")[0-9a-f]+/\1PLAN/g
 		s/with [0-9.]+ [kMG]B free/with SIZE free/
 		s/20[0-9-]+T[0-9:]+Z/2026-01-01T00:00:00Z/

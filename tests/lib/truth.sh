@@ -291,7 +291,7 @@ live() {
 		"$store_maker" "$seed" "$dir/state" "$dir/outside" 2
 		check_df "changed while things are in the trash"
 		step="undo"
-		if ((seed % 2)) && [ -d "$(echo "$dir/state/store/trash/$run-"*)" ]; then
+		if ((seed % 2)) && [ -d "$(echo "$dir/state/store/trash/"*-$run-*)" ]; then
 			ul undo "$run" >/dev/null
 		fi
 		check_df "undo" "" --measure

@@ -1,6 +1,14 @@
 -- The record of one installation. Text forms are those of the command line
 -- and of JSON; every number carries its unit. docs/database.md explains it.
 
+-- One row: the random id of this database. What it moves to a trash says so,
+-- since another database's runs have the same numbers.
+CREATE TABLE meta (
+	id INTEGER PRIMARY KEY CHECK (id = 1),
+	uid TEXT NOT NULL CHECK (length(uid) = 32)
+) STRICT;
+INSERT INTO meta VALUES (1, lower(hex(randomblob(16))));
+
 CREATE TABLE store (
 	id INTEGER PRIMARY KEY,
 	kind TEXT NOT NULL

@@ -229,6 +229,34 @@ static void test_db__without_memory_it_is_not_opened(void **state)
 	assert_null(db);
 }
 
+static void test_db__has_an_id_of_its_own(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_err err = UL_ERR_INIT;
+	char uid[UL_DB_UID_MAX], again[UL_DB_UID_MAX], other[UL_DB_UID_MAX];
+	struct ul_db *db = NULL;
+
+	assert_int_equal(ul_db_uid(scratch_open(scratch), uid, &err), 0);
+	assert_true(ul_db_uid_is_one(uid));
+	assert_int_equal(ul_db_uid(scratch_open(scratch), again, &err), 0);
+	assert_string_equal(again, uid);
+	assert_int_equal(ul_db_open(NULL, UL_DB_MEMORY, &db, &err), 0);
+	assert_int_equal(ul_db_uid(db, other, &err), 0);
+	assert_string_not_equal(other, uid);
+	ul_db_close(db);
+
+	assert_int_equal(ul_db_renew_uid(scratch_open(scratch), &err), 0);
+	assert_int_equal(ul_db_uid(scratch_open(scratch), again, &err), 0);
+	assert_string_not_equal(again, uid);
+	assert_int_equal(
+	    ul_db_exec(scratch_open(scratch), "DELETE FROM meta", &err), 0);
+	assert_int_equal(ul_db_uid(scratch_open(scratch), uid, &err),
+			 UL_E_CORRUPT);
+	assert_false(ul_db_uid_is_one(""));
+	assert_false(ul_db_uid_is_one("0123456789abcdef0123456789abcdef0"));
+	assert_false(ul_db_uid_is_one("0123456789abcdef0123456789abcdeF"));
+}
+
 int main(void)
 {
 #define DB(name)                                                               \
@@ -245,6 +273,7 @@ int main(void)
 		DB(a_reader_sees_one_state),
 		DB(a_second_writer_waits_and_then_says_busy),
 		DB(many_may_open_a_new_one_at_once),
+		DB(has_an_id_of_its_own),
 		DB(without_memory_it_is_not_opened),
 	};
 

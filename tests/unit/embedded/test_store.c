@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -28,10 +29,12 @@
 
 #define EMPTY_INDEX "{\"schemaVersion\":2,\"manifests\":[]}"
 
-/* Between store and database, as the database has it now. */
+/* Between store and database, as the database has it now; NULL: nothing. */
 static const char *mismatch_of(struct ul_embedded *store)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
+	ul_cleanup(ul_buf_release) struct ul_buf line = UL_BUF_INIT;
+	static char text[1024];
 	struct ul_err err = UL_ERR_INIT;
 	char uid[64] = "";
 	int64_t generation = 0;
@@ -44,7 +47,11 @@ static const char *mismatch_of(struct ul_embedded *store)
 		snprintf(uid, sizeof uid, "%s", ul_stmt_text(find, 1));
 		generation = ul_stmt_i64(find, 2);
 	}
-	return ul_embedded_mismatch(store, uid, generation);
+	if (!ul_embedded_is_mismatched(store, uid, generation))
+		return NULL;
+	assert_true(ul_embedded_mismatch(store, uid, generation, &line));
+	snprintf(text, sizeof text, "%s", ul_buf_str(&line));
+	return text;
 }
 
 static void change(struct store_fixture *fixture, const char *lease)
@@ -201,29 +208,10 @@ static void refuses(struct store_fixture *fixture, int code, const char *says)
 static void test_store__refuses_what_is_no_store(void **state)
 {
 	struct store_fixture *fixture = *state;
-	const char *id, *marker;
+	const char *marker;
 
 	store_fixture_open(fixture);
 	ul_embedded_closep(&fixture->store);
-	id = store_path(fixture, "store-id");
-	file_write(id, "");
-	refuses(fixture, UL_E_CORRUPT, "no valid JSON");
-	file_write(id, "{\"version\":1,\"id\":\"short\",\"generation\":0}");
-	refuses(fixture, UL_E_CORRUPT, "store-id has no id");
-	/* Written back as it is, this would be no JSON. */
-	file_write(id, "{\"version\":1,"
-		       "\"id\":\"0000000000000000000000000000000\\\"\","
-		       "\"generation\":0}");
-	refuses(fixture, UL_E_CORRUPT, "store-id has no id");
-	file_write(id, "{\"version\":1,"
-		       "\"id\":\"00000000000000000000000000000000\","
-		       "\"generation\":9223372036854775807}");
-	refuses(fixture, UL_E_CORRUPT, "store-id has no generation");
-	file_write(id, "{\"version\":1,"
-		       "\"id\":\"00000000000000000000000000000000\","
-		       "\"generation\":7}");
-	assert_int_equal(store_fixture_open(fixture)->generation, 7);
-
 	marker = store_path(fixture, "oci/oci-layout");
 	file_write(marker, "{\"imageLayoutVersion\":\"2.0.0\"}");
 	refuses(fixture, UL_E_CORRUPT, "no image layout of version 1");
@@ -303,9 +291,59 @@ static void test_store__is_read_where_it_cannot_be_written(void **state)
 	assert_int_equal(as_nobody(fixture, read_as_nobody), 0);
 }
 
+/* Nothing is made of what it says, and nothing is put in its place. */
+static void test_store__may_not_know_what_it_is(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} garbage[] = {
+		{ "", "no valid JSON" },
+		{ "{\"version\":1,\"id\":\"short\",\"generation\":0}",
+		  "(store-id has no id)" },
+		/* Written back as it is, this would be no JSON. */
+		{ "{\"version\":1,\"id\":"
+		  "\"0000000000000000000000000000000\\\"\","
+		  "\"generation\":0}",
+		  "(store-id has no id)" },
+		{ "{\"version\":1,\"id\":\"00000000000000000000000000000000\","
+		  "\"generation\":9223372036854775807}",
+		  "(store-id has no generation)" },
+	};
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_open(fixture);
+	const char *id = store_path(fixture, "store-id"), *text;
+	char copy[128], uid[33], lease[24];
+	size_t i;
+
+	memcpy(uid, store->uid, sizeof uid);
+	snprintf(copy, sizeof copy, "%s/store-id", fixture->top);
+	change(fixture, "l");
+	tree_copy(id, copy);
+	for (i = 0; i < ul_array_len(garbage); i++) {
+		file_write(id, garbage[i].text);
+		store = store_fixture_open(fixture);
+		text = mismatch_of(store);
+		assert_non_null(text);
+		assert_non_null(strstr(text, garbage[i].says));
+		assert_non_null(strstr(text, store->path));
+		assert_non_null(strstr(text, store->db_path));
+		assert_non_null(strstr(text, uid));
+		snprintf(lease, sizeof lease, "l%zu", i);
+		change(fixture, lease);
+		file_expect(store_path(fixture, "store-id"), garbage[i].text);
+	}
+	tree_copy(copy, store_path(fixture, "store-id"));
+	assert_null(mismatch_of(store_fixture_open(fixture)));
+	file_write(store_path(fixture, "store-id"),
+		   "{\"version\":1,\"id\":\"00000000000000000000000000000000\","
+		   "\"generation\":7}");
+	assert_int_equal(store_fixture_open(fixture)->generation, 7);
+}
+
 static void test_store__adopts_a_new_database_while_empty(void **state)
 {
 	struct store_fixture *fixture = *state;
+	char uid[33];
 
 	change(fixture, "l");
 	db_remove(fixture);
@@ -313,21 +351,30 @@ static void test_store__adopts_a_new_database_while_empty(void **state)
 	/* As does one that is behind. */
 	db_copy(fixture, false);
 	change(fixture, "m");
+	memcpy(uid, fixture->store->db_uid, sizeof uid);
+	file_write(store_path(fixture, "trash/something"), "");
 	db_copy(fixture, true);
 	assert_null(mismatch_of(store_fixture_open(fixture)));
+	/* Its runs will have the numbers of those that it has not seen. */
+	assert_string_not_equal(fixture->store->db_uid, uid);
 }
 
 static void test_store__does_not_know_a_new_database_once_filled(void **state)
 {
 	struct store_fixture *fixture = *state;
+	char says[512];
 
 	change(fixture, "l");
 	blob_put(fixture);
 	assert_null(mismatch_of(store_fixture_open(fixture)));
 	db_remove(fixture);
-	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
-			    "this database does not know this store: put back "
-			    "the ullage.db that belongs to it");
+	store_fixture_open(fixture);
+	snprintf(says, sizeof says,
+		 "the database %s does not know the store %s: it is of store "
+		 "none, not of %s; put back the ullage.db that belongs to it",
+		 fixture->store->db_path, fixture->store->path,
+		 fixture->store->uid);
+	assert_string_equal(mismatch_of(fixture->store), says);
 	/* Nor after a change, which does not bring back what was lost. */
 	change(fixture, "m");
 	assert_non_null(mismatch_of(store_fixture_open(fixture)));
@@ -336,6 +383,7 @@ static void test_store__does_not_know_a_new_database_once_filled(void **state)
 static void test_store__notices_a_database_that_is_behind(void **state)
 {
 	struct store_fixture *fixture = *state;
+	char says[512];
 
 	change(fixture, "l");
 	blob_put(fixture);
@@ -343,9 +391,14 @@ static void test_store__notices_a_database_that_is_behind(void **state)
 	change(fixture, "m");
 	assert_null(mismatch_of(fixture->store));
 	db_copy(fixture, true);
-	assert_string_equal(mismatch_of(store_fixture_open(fixture)),
-			    "the database is older than the store: put back "
-			    "the newest ullage.db that belongs to it");
+	store_fixture_open(fixture);
+	snprintf(says, sizeof says,
+		 "the database %s is older than the store %s (%s): it is at "
+		 "generation 1, not at 2; put back the newest ullage.db that "
+		 "belongs to it",
+		 fixture->store->db_path, fixture->store->path,
+		 fixture->store->uid);
+	assert_string_equal(mismatch_of(fixture->store), says);
 	change(fixture, "n");
 	assert_non_null(mismatch_of(store_fixture_open(fixture)));
 }
@@ -437,11 +490,11 @@ static void test_store__learns_of_changes_when_it_locks(void **state)
 	assert_int_equal(ul_embedded_lock(other, &err), 0);
 	assert_int_equal(other->generation, fixture->store->generation);
 	ul_embedded_unlock(other);
-	/* What cannot be read is not locked either. */
+	/* Of what has been lost, too. */
 	file_write(store_path(fixture, "store-id"), "");
-	assert_int_equal(ul_embedded_lock(other, &err), UL_E_CORRUPT);
-	assert_false(other->is_locked);
-	assert_int_equal(ul_embedded_lock(fixture->store, &err), UL_E_CORRUPT);
+	assert_null(mismatch_of(other));
+	assert_int_equal(ul_embedded_lock(other, &err), 0);
+	assert_non_null(mismatch_of(other));
 }
 
 struct writer {
@@ -647,6 +700,7 @@ int main(void)
 		STORE_TEST(never_makes_up_a_lost_index),
 		STORE_TEST(refuses_what_is_no_store),
 		STORE_TEST(is_read_where_it_cannot_be_written),
+		STORE_TEST(may_not_know_what_it_is),
 		STORE_TEST(adopts_a_new_database_while_empty),
 		STORE_TEST(does_not_know_a_new_database_once_filled),
 		STORE_TEST(notices_a_database_that_is_behind),

@@ -244,7 +244,7 @@ static void test_undo__brings_back_a_name_that_held_nothing_alone(void **state)
 	/* Other collections in between take nothing of it away. */
 	content_gc(fixture, now + 60, HOUR_S, false);
 	blob_put(fixture, "stray");
-	content_gc(fixture, now + 120, HOUR_S, true);
+	content_gc(fixture, now + 120, 0, false);
 	if (ul_run_undo(&fixture->store->base, number, &count, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(count, 1);

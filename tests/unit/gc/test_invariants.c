@@ -399,18 +399,18 @@ static void test_I3__what_a_stop_leaves_half_written_goes(void **state)
 	static const char *const left[] = {
 		"oci/.index.json.0123456789abcdef.tmp",
 		".store-id.0123456789abcdef.tmp",
-		"trash/7-0123abcd/.record.json.0123456789abcdef.tmp",
+		"trash/89abcdef-7-0123abcd/.record.json.0123456789abcdef.tmp",
 	};
 	static const char *const theirs[] = {
 		"oci/.index.json.swp",
 		"oci/.index.json.0123456789abcdef.tmp.bak",
-		"trash/7-0123abce.old",
+		"trash/89abcdef-7-0123abce.old",
 	};
 	struct store_fixture *fixture = *state;
 	size_t i;
 
-	assert_int_equal(mkdir(store_path(fixture, "trash/7-0123abcd"), 0700),
-			 0);
+	assert_int_equal(
+	    mkdir(store_path(fixture, "trash/89abcdef-7-0123abcd"), 0700), 0);
 	for (i = 0; i < ul_array_len(left); i++) {
 		file_write(store_path(fixture, "%s", left[i]), "{\"ver");
 		file_write(store_path(fixture, "%s", theirs[i]), "theirs");
@@ -951,8 +951,30 @@ static void test_I7__a_database_of_another_store_collects_nothing(void **state)
 		   "{\"version\":1,\"id\":\"0123456789abcdef0123456789abcdef\","
 		   "\"generation\":0}\n");
 	reopen(fixture);
-	refused(fixture, now, "does not know this store");
+	refused(fixture, now, "does not know the store");
 	assert_true(blob_exists(fixture, stray));
+}
+
+static void test_I7__a_store_without_an_id_collects_nothing(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 2 * HOUR_S;
+	struct content_image app = image_put(fixture, "app", NULL);
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct ul_view view;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	file_write(store_path(fixture, "store-id"), "garbage");
+	reopen(fixture);
+	refused(fixture, now, "store-id does not say which store this is");
+	assert_true(blob_exists(fixture, stray));
+	assert_true(image_is_whole(fixture, &app));
+	file_expect(store_path(fixture, "store-id"), "garbage");
+	/* Reports say what there is. */
+	view = content_scan(fixture, now);
+	assert_int_equal(view.image_count, 1);
+	assert_int_equal(view.note_count, 1);
+	ul_view_release(&view);
 }
 
 static void test_I7__a_database_that_is_behind_collects_nothing(void **state)
@@ -1027,7 +1049,7 @@ static void test_I8__what_is_not_ours_is_never_touched(void **state)
 		"snapshots/README",
 		"snapshots/key-%zz",
 		"trash/README",
-		"trash/1-deadbeef",
+		"trash/89abcdef-1-deadbeef",
 	};
 	struct store_fixture *fixture = *state;
 	int64_t now = ul_clock_unix_s() + 100 * HOUR_S;
@@ -1272,6 +1294,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I7__a_damaged_index_collects_nothing),
 	INVARIANT(I7__a_damaged_manifest_collects_nothing),
 	INVARIANT(I7__a_database_of_another_store_collects_nothing),
+	INVARIANT(I7__a_store_without_an_id_collects_nothing),
 	INVARIANT(I7__a_database_that_is_behind_collects_nothing),
 	INVARIANT(I7__a_clock_behind_collects_nothing),
 	INVARIANT(I7__a_file_from_the_future_collects_nothing),

@@ -4,6 +4,7 @@ ul_unit_test(gc plan ul_gc test_view)
 ul_unit_test(gc saved ul_gc test_view)
 ul_unit_test(gc history test_content)
 ul_unit_test(gc run test_content)
+ul_unit_test(gc trash test_content)
 
 # gc/INVARIANTS.md: a test each, named after its invariant.
 add_executable(unit_gc_invariants
@@ -33,6 +34,7 @@ foreach(invariant
     I7__a_damaged_index_collects_nothing
     I7__a_damaged_manifest_collects_nothing
     I7__a_database_of_another_store_collects_nothing
+    I7__a_store_without_an_id_collects_nothing
     I7__a_database_that_is_behind_collects_nothing
     I7__a_clock_behind_collects_nothing
     I7__a_file_from_the_future_collects_nothing

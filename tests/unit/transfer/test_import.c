@@ -208,6 +208,7 @@ static void trash_blobs(struct store_fixture *fixture,
 	struct ul_trash_item items[8];
 	char names[8][24], paths[8][128];
 	const struct ul_trash_record record = {
+		.database = fixture->store->db_uid,
 		.run = 1,
 		.swept_unix_s = 1000,
 		.grace_s = 3600,
