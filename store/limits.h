@@ -99,6 +99,12 @@
  * line has up to a page of options. */
 #define UL_MOUNTINFO_MAX_BYTES (512u << 20)
 
+/* What another program that was stopped left in a layout: each scan looks at
+ * every file of it. skopeo and umoci leave one, containerd's ingests have four
+ * in one directory. More counts as in use. */
+#define UL_LEFTOVER_MAX_ENTRIES 10000u
+#define UL_LEFTOVER_MAX_DEPTH 16u
+
 /* The record of one trashed collection: a million things. */
 #define UL_TRASH_RECORD_MAX_BYTES (512u << 20)
 

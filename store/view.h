@@ -25,7 +25,8 @@ struct ul_view_file {
 	uint32_t object;
 	uint32_t node;         /* its file node */
 	const char *path;      /* relative to the store */
-	int64_t newest_unix_s; /* later of mtime and ctime of its top */
+	int64_t newest_unix_s; /* later of mtime and ctime of its top; of what
+				  another program left: latest of all within */
 	int64_t min_grace_s;   /* whatever grace is asked for */
 	bool is_orphan;        /* no record ever named it: class orphaned */
 	bool is_trash;         /* lies in the trash */

@@ -16,6 +16,8 @@
 struct load {
 	struct ul_db *db;
 	struct ul_record *record;
+	int64_t *kept_by; /* owned; row that keeps each object, 0 for none */
+	size_t kept_cap;
 	struct ul_err *err;
 };
 
@@ -73,6 +75,19 @@ static const char *load_text(struct load *load, struct ul_stmt *row, int column,
 	return ul_record_text(load->record, text);
 }
 
+/* Row numbers have 64 bits, and rows of keepers may come later. */
+static bool load_set_keeper(struct load *load, uint32_t at, int64_t keeper)
+{
+	int64_t *kept_by = ul_grow(load->kept_by, &load->kept_cap,
+				   (size_t)at + 1, sizeof *kept_by);
+
+	if (!kept_by)
+		return false;
+	load->kept_by = kept_by;
+	kept_by[at] = keeper;
+	return true;
+}
+
 static int load_object_row(struct load *load, struct ul_stmt *row)
 {
 	struct ul_record *record = load->record;
@@ -105,8 +120,8 @@ static int load_object_row(struct load *load, struct ul_stmt *row)
 	object->is_known = ul_stmt_i64(row, 13) != 0;
 	object->is_released = ul_stmt_i64(row, 14) != 0;
 	object->reachable_unix_s = ul_stmt_i64(row, 15);
-	/* A row number for now; load_kept_by() makes it a position. */
-	object->first_ref = (uint32_t)ul_stmt_i64(row, 16);
+	if (!load_set_keeper(load, at, ul_stmt_i64(row, 16)))
+		return ul_err_nomem(load->err);
 	object->kept_reason =
 	    load_text(load, row, 17, last ? last->kept_reason : NULL);
 	object->diff_id = load_text(load, row, 18, NULL);
@@ -133,18 +148,15 @@ static int load_objects(struct load *load)
 	return rc;
 }
 
-static void load_kept_by(struct ul_record *record)
+static void load_kept_by(const struct load *load)
 {
+	struct ul_record *record = load->record;
 	size_t i;
 
-	for (i = 0; i < record->object_count; i++) {
-		struct ul_object *object = &record->objects[i];
-		uint32_t row = object->first_ref;
-
-		object->first_ref = 0;
-		object->kept_by =
-		    row ? load_object_at(record, row) : UL_OBJECT_NONE;
-	}
+	for (i = 0; i < record->object_count; i++)
+		record->objects[i].kept_by =
+		    load->kept_by[i] ? load_object_at(record, load->kept_by[i])
+				     : UL_OBJECT_NONE;
 }
 
 static int load_ref_row(struct load *load, struct ul_stmt *row,
@@ -430,8 +442,8 @@ static int load_tables(struct load *load)
 
 	for (i = 0; !rc && i < ul_array_len(tables); i++) {
 		rc = tables[i](load);
-		if (i == 0)
-			load_kept_by(load->record);
+		if (!rc && i == 0)
+			load_kept_by(load);
 	}
 	return rc;
 }
@@ -453,6 +465,7 @@ int ul_record_load(struct ul_db *db, const char *store_kind,
 		rc = load_store(&load, store_kind, store_path);
 	if (rc > 0)
 		rc = load_tables(&load);
+	ul_freep(&load.kept_by);
 	if (rc < 0)
 		return ul_err_wrap(err, "reading the record of %s", store_path);
 	*ret_record = record;

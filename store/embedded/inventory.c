@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/mem.h"
 #include "base/walk.h"
 #include "store/embedded/form.h"
+#include "store/embedded/leftover.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
@@ -234,36 +234,26 @@ static int classify_ingest(struct take *take, const char *name,
 }
 
 /*
- * Whether another program has it locked or open. A write lease is refused
- * while anybody else has a file open (fcntl(2)); where there are no leases,
- * its age has to do.
+ * What other programs that were stopped leave in a layout (DESIGN 2). The top
+ * of a directory says nothing of what is written in it.
  */
-static bool is_in_use(struct take *take, const struct ul_item *item)
-{
-	ul_cleanup(ul_closep) int fd =
-	    openat(take->store->root_fd, item->path,
-		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
-		return true;
-	if (item->is_dir)
-		return false;
-	/* Who opens it before we close it is announced by a signal: one that
-	 * is ignored unless asked for, instead of SIGIO, which ends us. */
-	if (!fcntl(fd, F_SETSIG, SIGURG) && !fcntl(fd, F_SETLEASE, F_WRLCK))
-		return false;
-	return errno == EAGAIN;
-}
-
-/* What other programs that were stopped leave in a layout (DESIGN 2). */
 static int classify_leftover(struct take *take, const char *name,
 			     struct ul_item *item)
 {
+	struct ul_leftover leftover;
+	int rc;
+
 	if (!is_plain(name))
 		return add_unknown(take, item);
+	rc = ul_leftover_look(take->store->root_fd, item->path, &leftover,
+			      take->err);
+	if (rc)
+		return rc;
 	item->kind = UL_ITEM_INGEST;
 	item->is_foreign = true;
-	item->is_locked = is_in_use(take, item);
+	item->is_locked = leftover.is_used;
+	if (leftover.newest_unix_s > item->newest_unix_s)
+		item->newest_unix_s = leftover.newest_unix_s;
 	return item_add(take, item);
 }
 

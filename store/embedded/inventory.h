@@ -1,6 +1,7 @@
 /*
  * store/embedded/inventory.h - what lies in the store's folders, by name and
- * by stat() alone; nothing is opened but directories and the trash's records.
+ * by stat() alone; nothing is opened but directories, the trash's records and
+ * what other programs left half written.
  */
 #ifndef UL_STORE_EMBEDDED_INVENTORY_H
 #define UL_STORE_EMBEDDED_INVENTORY_H
@@ -28,12 +29,13 @@ struct ul_item {
 	const char *key;  /* digest, snapshot key; else the path */
 	bool is_dir, is_regular;
 	bool is_unpacked; /* snapshot folder named by chain ID */
-	bool is_locked;   /* ingest whose maker is alive */
+	bool is_locked;   /* ingest whose maker is alive, or may be */
 	bool is_foreign;  /* ingest of another program */
 	uint64_t dev, ino, size_bytes, allocated_bytes;
 	uint32_t nlink;
 	int64_t ctime_ns;
-	int64_t newest_unix_s; /* later of mtime and ctime */
+	int64_t newest_unix_s; /* later of mtime and ctime; of what is foreign:
+				  latest of all within */
 	/* Of trash. */
 	bool is_foreign_run; /* of another database */
 	int64_t run;

@@ -701,8 +701,6 @@ bool ul_embedded_mismatch(const struct ul_embedded *store,
 			  const char *record_uid, int64_t record_generation,
 			  struct ul_buf *ret_text)
 {
-	if (store->is_stateless)
-		return NULL;
 	if (store->is_from_memory)
 		return ul_buf_printf(ret_text,
 				     "the database %s cannot be read: this is "

@@ -679,6 +679,41 @@ static void test_record__words_stand_in_the_order_of_the_kinds(void **state)
 	assert_int_equal(ul_word_find(ul_ref_words, "other"), -1);
 }
 
+/* Cut to 32 bits, it would be another row's. */
+static void test_record__who_keeps_it_may_have_any_number(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded;
+	struct ul_err err = UL_ERR_INIT;
+	uint32_t far;
+
+	scratch_open(scratch);
+	record = load(scratch);
+	assert_int_not_equal(
+	    ul_record_object(&record, UL_KIND_BLOB, "", "", "a"),
+	    UL_OBJECT_NONE);
+	save(scratch, &record);
+	assert_int_equal(
+	    ul_db_exec(scratch->db,
+		       "INSERT INTO object (id, store, kind, key) SELECT "
+		       "id + 4294967296, store, kind, 'far' FROM object;"
+		       "INSERT INTO object (store, kind, key, kept_by) SELECT "
+		       "store, kind, 'kept', id FROM object WHERE key = 'far'",
+		       &err),
+	    0);
+	loaded = load(scratch);
+	assert_int_equal(loaded.object_count, 3);
+	far = ul_record_find(&loaded, UL_KIND_BLOB, "", "", "far");
+	assert_int_not_equal(far, UL_OBJECT_NONE);
+	assert_int_equal(
+	    loaded
+		.objects[ul_record_find(&loaded, UL_KIND_BLOB, "", "", "kept")]
+		.kept_by,
+	    far);
+	ul_record_release(&loaded);
+	ul_record_release(&record);
+}
+
 int main(void)
 {
 #define RECORD(name)                                                           \
@@ -687,6 +722,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RECORD(what_was_saved_is_loaded),
 		RECORD(only_differences_are_written),
+		RECORD(who_keeps_it_may_have_any_number),
 		RECORD(what_is_gone_takes_its_details_along),
 		RECORD(an_outdated_one_is_not_saved),
 		RECORD(a_failed_save_leaves_all_as_it_was),

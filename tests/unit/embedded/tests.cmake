@@ -1,6 +1,7 @@
 # ul_unit_test(embedded MODULE ul_...)
 ul_unit_test(embedded lease test_store)
 ul_unit_test(embedded snapshot_dir test_store)
+ul_unit_test(embedded leftover test_store)
 ul_unit_test(embedded mounts test_store)
 ul_unit_test(embedded store test_store)
 ul_unit_test(embedded snapshot test_store)

@@ -1121,6 +1121,39 @@ static void test_I8__leftovers_of_others_stay_for_a_day(void **state)
 	file_expect(store_path(fixture, "oci/ingest/\xff\xfe"), "unknown");
 }
 
+/* Its top is old and nobody has that locked: what is in it counts. */
+static void test_I8__a_leftover_stays_while_a_file_in_it_is_used(void **state)
+{
+	static const char *const dirs[] = { "oci/.umoci-abc", "oci/ingest/x" };
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 25 * HOUR_S;
+	char file[64];
+	size_t i;
+	int fd;
+
+	assert_int_equal(mkdir(store_path(fixture, "oci/ingest"), 0755), 0);
+	for (i = 0; i < ul_array_len(dirs); i++) {
+		assert_int_equal(
+		    mkdir(store_path(fixture, "%s", dirs[i]), 0755), 0);
+		snprintf(file, sizeof file, "%s/data", dirs[i]);
+		file_write(store_path(fixture, "%s", file), "half");
+		fd =
+		    open(store_path(fixture, "%s", file), O_WRONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		content_gc(fixture, now, HOUR_S, false);
+		assert_true(path_exists(store_path(fixture, "%s", file)));
+		close(fd);
+		/* Written to a while ago: a day has to pass since then. */
+		set_mtime(store_path(fixture, "%s", file), now - HOUR_S);
+		content_gc(fixture, now + HOUR_S, 0, true);
+		assert_true(path_exists(store_path(fixture, "%s", file)));
+		now += 24 * HOUR_S;
+		content_gc(fixture, now, 0, true);
+		assert_false(path_exists(store_path(fixture, "%s", file)));
+		now += HOUR_S;
+	}
+}
+
 static void pin_put(struct store_fixture *fixture, const char *name)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
@@ -1300,6 +1333,7 @@ static const struct CMUnitTest tests[] = {
 	INVARIANT(I7__a_file_from_the_future_collects_nothing),
 	INVARIANT(I8__what_is_not_ours_is_never_touched),
 	INVARIANT(I8__leftovers_of_others_stay_for_a_day),
+	INVARIANT(I8__a_leftover_stays_while_a_file_in_it_is_used),
 	INVARIANT(I9__pinned_and_used_images_are_declined),
 	INVARIANT(I10__what_is_mounted_stays_with_what_it_stands_on),
 	INVARIANT(I10__what_is_mounted_after_the_plan_stays_too),

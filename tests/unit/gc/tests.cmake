@@ -40,6 +40,7 @@ foreach(invariant
     I7__a_file_from_the_future_collects_nothing
     I8__what_is_not_ours_is_never_touched
     I8__leftovers_of_others_stay_for_a_day
+    I8__a_leftover_stays_while_a_file_in_it_is_used
     I9__pinned_and_used_images_are_declined
     I10__what_is_mounted_stays_with_what_it_stands_on
     I10__what_is_mounted_after_the_plan_stays_too
