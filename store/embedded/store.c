@@ -691,10 +691,9 @@ bool ul_embedded_is_mismatched(const struct ul_embedded *store,
 	if (store->is_from_memory)
 		return true;
 	/* What it knew of another directory is forgotten (scan_forget()). */
-	return store->form->is_ours &&
-	       (*store->identity_problem ||
-		strcmp(record_uid, store->uid) != 0 ||
-		record_generation < store->generation);
+	return store->form->is_ours && (*store->identity_problem ||
+					strcmp(record_uid, store->uid) != 0 ||
+					record_generation < store->generation);
 }
 
 bool ul_embedded_mismatch(const struct ul_embedded *store,

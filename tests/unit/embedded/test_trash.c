@@ -20,7 +20,8 @@
 #include "base/remove.h"
 #include "store/graph/graph.h"
 
-#define FOLDER "1-0123abcd"
+#define FOLDER "89abcdef-1-0123abcd"
+#define DATABASE "0123456789abcdef0123456789abcdef"
 #define HEX "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 struct fixture {
@@ -60,24 +61,32 @@ static int teardown(void **state)
 	return rc;
 }
 
+static int read_text(struct fixture *f, const char *text,
+		     struct ul_trash_record *ret)
+{
+	assert_int_equal(ul_file_replace(f->dir_fd, "record.json", text,
+					 strlen(text), 0600, &f->err),
+			 0);
+	return ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER, &f->arena,
+			     ret, &f->err);
+}
+
 /* Read a record of one item. */
 static int read_item(struct fixture *f, const char *name, const char *path,
 		     struct ul_trash_record *ret)
 {
 	char text[512];
-	int len = snprintf(text, sizeof text,
-			   "{\"version\":1,\"run\":1,\"swept_unix_s\":5,"
-			   "\"grace_s\":7,\"items\":[{\"name\":\"%s\","
-			   "\"kind\":\"blob\",\"key\":\"k\","
-			   "\"path\":\"%s\",\"parent\":\"\","
-			   "\"created_unix_s\":0}],\"entries\":[]}",
-			   name, path);
 
-	assert_int_equal(ul_file_replace(f->dir_fd, "record.json", text,
-					 (size_t)len, 0600, &f->err),
-			 0);
-	return ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER, &f->arena,
-			     ret, &f->err);
+	snprintf(text, sizeof text,
+		 "{\"version\":1,\"database\":\"" DATABASE "\","
+		 "\"run\":1,\"swept_unix_s\":5,"
+		 "\"grace_s\":7,\"items\":[{\"name\":\"%s\","
+		 "\"kind\":\"blob\",\"key\":\"k\","
+		 "\"path\":\"%s\",\"parent\":\"\","
+		 "\"created_unix_s\":0}],\"entries\":[]}",
+		 name, path);
+
+	return read_text(f, text, ret);
 }
 
 static void test_trash__reads_what_it_wrote(void **state)
@@ -97,6 +106,7 @@ static void test_trash__reads_what_it_wrote(void **state)
 	};
 	const char *entries[] = { "{\"digest\":\"x\"}" };
 	struct ul_trash_record record = {
+		.database = DATABASE,
 		.run = 4,
 		.swept_unix_s = 5,
 		.grace_s = 7,
@@ -112,6 +122,7 @@ static void test_trash__reads_what_it_wrote(void **state)
 	assert_int_equal(ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER,
 				       &f->arena, &found, &f->err),
 			 0);
+	assert_string_equal(found.database, DATABASE);
 	assert_int_equal(found.run, 4);
 	assert_int_equal(ul_trash_delete_unix_s(&found), 12);
 	assert_int_equal(found.item_count, 2);
@@ -173,6 +184,48 @@ static void test_trash__takes_numbered_items_alone(void **state)
 	assert_int_equal(read_item(f, "00", "snapshots/a", &found), 0);
 }
 
+/* Runs are numbered within one database: which, has to be said. */
+static void test_trash__is_some_databases(void **state)
+{
+	static const char *const ids[] = {
+		"\"\"", "5", "\"0123\"", "\"" DATABASE "0\"",
+		"\"../456789abcdef0123456789abcdef\""
+	};
+	struct ul_trash_record found;
+	struct fixture *f = *state;
+	char text[256];
+	size_t i;
+
+	for (i = 0; i <= ul_array_len(ids); i++) {
+		snprintf(text, sizeof text,
+			 "{%s%s%s\"run\":1,\"swept_unix_s\":5,\"grace_s\":7,"
+			 "\"items\":[],\"entries\":[]}",
+			 i ? "\"database\":" : "", i ? ids[i - 1] : "",
+			 i ? "," : "");
+		assert_int_equal(read_text(f, text, &found), UL_E_CORRUPT);
+	}
+}
+
+static void test_trash__has_folders_of_one_form(void **state)
+{
+	static const char *const others[] = { "",
+					      "1-0123abcd",
+					      "0123abcd-1-0123abc",
+					      "0123abcd-1-0123abcde",
+					      "0123abcd--0123abcd",
+					      "0123abcX-1-0123abcd",
+					      "0123abcd-1-0123abcd.old" };
+	char name[UL_TRASH_FOLDER_MAX];
+	size_t i;
+
+	(void)state;
+	ul_trash_folder_name(DATABASE, INT64_MAX, name);
+	assert_true(ul_trash_folder_is_one(name));
+	assert_memory_equal(name, "01234567-9223372036854775807-", 29);
+	for (i = 0; i < ul_array_len(others); i++)
+		assert_false(ul_trash_folder_is_one(others[i]));
+}
+
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -181,6 +234,8 @@ int main(void)
 		UNIT(test_trash__reads_what_it_wrote),
 		UNIT(test_trash__leads_to_what_we_sweep_alone),
 		UNIT(test_trash__takes_numbered_items_alone),
+		UNIT(test_trash__is_some_databases),
+		UNIT(test_trash__has_folders_of_one_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
