@@ -32,22 +32,26 @@ const struct ul_option ul_cli_options[SHARED_COUNT + 1] = {
 			   "this store: embedded (default) or oci:PATH" },
 	[SHARED_STATE] = { 0, "state", "DIR",
 			   "where the database and the embedded store are" },
-	[SHARED_NAMESPACE] = { 0, "namespace", "NS", "only this namespace" },
+	[SHARED_NAMESPACE] = { 0, "namespace", "NS",
+			       "only this namespace (the embedded store has "
+			       "none)" },
 	[SHARED_JSON] = { 0, "json", NULL, "answer in JSON" },
 	[SHARED_QUIET] = { 0, "quiet", NULL, "no talk on stderr but errors" },
 	[SHARED_NO_SERVICE] = { 0, "no-service", NULL,
-				"work in this process alone" },
+				"work in this process alone (so far all do)" },
 	[SHARED_AS_OF] = { 0, "as-of", "UNIX_S",
 			   "answer as of this time, in seconds since 1970" },
 	[SHARED_GRACE] = { 0, "grace", "DURATION",
 			   "keep what others let go of that long (1h; oci "
 			   "24h)" },
 	[SHARED_NOW] = { 0, "now", NULL,
-			 "give bytes back at once, not after the grace" },
+			 "gc, prune: give bytes back at once, keep no trash" },
 	[SHARED_EXCLUSIVE] = { 0, "exclusive", NULL,
-			       "nobody else is writing in the store" },
+			       "gc, prune: nobody else writes (embedded: no "
+			       "effect)" },
 	[SHARED_ORPHANS] = { 0, "orphans", NULL,
-			     "also take files that no record names" },
+			     "gc, prune: files of no record too (embedded: "
+			     "always)" },
 	[SHARED_HELP] = { 'h', "help", NULL, "show help and exit" },
 	[SHARED_COUNT] = { .name = NULL },
 };
@@ -146,6 +150,7 @@ static int shared_value(struct ul_cli *cli, struct ul_args *args,
 			return ARGS_WRONG;
 		}
 		cli->state_path = args->value;
+		cli->is_state_given = true;
 		break;
 	case SHARED_NAMESPACE:
 		cli->namespace_name = args->value;
@@ -169,9 +174,23 @@ static int shared_value(struct ul_cli *cli, struct ul_args *args,
 	return ARGS_TAKEN;
 }
 
+/* Given to a command that removes nothing it would promise something. */
+static bool is_out_of_place(const struct ul_args *args,
+			    enum shared_option option)
+{
+	return args->command->run && !args->command->is_collecting &&
+	       (option == SHARED_NOW || option == SHARED_EXCLUSIVE ||
+		option == SHARED_ORPHANS);
+}
+
 static int shared_take(struct ul_cli *cli, struct ul_args *args,
 		       enum shared_option option)
 {
+	if (is_out_of_place(args, option)) {
+		ul_cli_usage(args->command, "--%s goes with gc and prune",
+			     ul_cli_options[option].name);
+		return ARGS_WRONG;
+	}
 	switch (option) {
 	case SHARED_JSON:
 		cli->json = true;

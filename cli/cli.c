@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -115,10 +116,19 @@ static int store_open(struct ul_cli *cli, struct ul_err *err)
 				  "no store \"%s\"; there is \"embedded\", "
 				  "and oci:PATH for any image layout",
 				  name);
-	return ul_embedded_open(cli->state_path, &cli->store, err);
+	if (cli->makes_store)
+		return ul_embedded_open(cli->state_path, &cli->store, err);
+	if (cli->is_state_given && access(cli->state_path, F_OK) &&
+	    errno == ENOENT)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "no directory %s; `ullage import --state` "
+				  "makes a store there",
+				  cli->state_path);
+	return ul_embedded_find(cli->state_path, &cli->store, err);
 }
 
-struct ul_embedded *ul_cli_store(struct ul_cli *cli)
+/* NULL: failed, and reported. */
+static struct ul_embedded *store_get(struct ul_cli *cli)
 {
 	struct ul_err err = UL_ERR_INIT;
 
@@ -133,6 +143,17 @@ struct ul_embedded *ul_cli_store(struct ul_cli *cli)
 	return cli->store;
 }
 
+struct ul_embedded *ul_cli_store(struct ul_cli *cli)
+{
+	bool is_first = !cli->store;
+	struct ul_embedded *store = store_get(cli);
+
+	if (store && store->is_absent && is_first)
+		ul_cli_say(cli, "no store in %s yet; `ullage import` makes one",
+			   cli->state_path);
+	return store;
+}
+
 struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 {
 	struct ul_embedded *store = NULL;
@@ -145,7 +166,7 @@ struct ul_embedded *ul_cli_change(struct ul_cli *cli)
 		ul_cli_fail(&err);
 		return NULL;
 	}
-	store = ul_cli_store(cli);
+	store = store_get(cli);
 	if (store && ul_embedded_lock(store, &err)) {
 		ul_cli_fail(&err);
 		return NULL;

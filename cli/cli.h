@@ -33,6 +33,9 @@ enum ul_exit {
 struct ul_cli {
 	const struct ul_command *command; /* that runs; NULL before */
 	const char *state_path; /* --state, else the default for this user */
+	bool is_state_given;    /* by --state */
+	bool makes_store;       /* set by commands that put something in: a
+				   store is made where there is none */
 	const char *store_name; /* --store, or NULL: all stores */
 	const char *namespace_name; /* --namespace, or NULL */
 	bool json, quiet, no_service;
@@ -66,8 +69,9 @@ struct ul_command {
 	const struct ul_option *options; /* ends with name NULL; or NULL */
 	/* "lease create" and its like, ends with NULL; or NULL. */
 	const struct ul_command *const *subcommands;
-	bool is_transfer; /* lives in ullage-transfer */
-	bool is_embedded; /* works on the embedded store alone */
+	bool is_collecting; /* --now, --exclusive, --orphans mean something */
+	bool is_transfer;   /* lives in ullage-transfer */
+	bool is_embedded;   /* works on the embedded store alone */
 	/* argv[0] is the first argument after the command's name. NULL in
 	 * ullage for what only ullage-transfer has, and with subcommands. */
 	int (*run)(struct ul_cli *cli, int argc, char **argv);
@@ -100,8 +104,9 @@ void ul_args_init(struct ul_args *args, const struct ul_command *command,
 int ul_args_next(struct ul_cli *cli, struct ul_args *args);
 
 /*
- * The embedded store, opened on first use. NULL: failed, and reported; the
- * command returns UL_EXIT_FAILED.
+ * The embedded store, opened on first use. Where there is none it is an empty
+ * one (is_absent), which was said. NULL: failed, and reported; the command
+ * returns UL_EXIT_FAILED.
  */
 struct ul_embedded *ul_cli_store(struct ul_cli *cli);
 

@@ -178,6 +178,18 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 	return UL_EXIT_DONE;
 }
 
+/* No store takes no bytes; that there is none was said. */
+static int df_absent(const struct ul_cli *cli, const struct ul_view *view)
+{
+	if (!cli->json)
+		return UL_EXIT_DONE;
+	return ul_json_print(
+		   json_pack("{s:i, s:I, s:[]}", "version", 1, "as_of_unix_s",
+			     (json_int_t)view->as_of_unix_s, "stores"))
+		   ? UL_EXIT_DONE
+		   : UL_EXIT_FAILED;
+}
+
 static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose)
 {
 	ul_cleanup(ul_df_release) struct ul_df df = UL_DF_INIT;
@@ -215,7 +227,10 @@ static int df_run(struct ul_cli *cli, int argc, char **argv)
 	if (args.operand_count)
 		return ul_cli_usage(&ul_cmd_df, "it takes no arguments");
 	rc = ul_report_scan(cli, measure, &view);
-	return rc ? rc : df_report(cli, &view, verbose);
+	if (rc)
+		return rc;
+	return cli->store->is_absent ? df_absent(cli, &view)
+				     : df_report(cli, &view, verbose);
 }
 
 const struct ul_command ul_cmd_df = {

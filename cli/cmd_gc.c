@@ -51,5 +51,6 @@ const struct ul_command ul_cmd_gc = {
 		    "ullage gc --now\n"
 		    "collect, and empty the trash as well\n",
 	.options = gc_options,
+	.is_collecting = true,
 	.run = gc_run,
 };

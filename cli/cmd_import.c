@@ -235,6 +235,7 @@ static int import_run(struct ul_cli *cli, int argc, char **argv)
 				    "\"app:2\" or \"host/team/app:2\"",
 				    import.name);
 	import.path = args.operands[0];
+	cli->makes_store = true;
 	store = ul_cli_store(cli);
 	if (!store)
 		return UL_EXIT_FAILED;

@@ -136,6 +136,7 @@ static int create_run(struct ul_cli *cli, int argc, char **argv)
 		return status;
 	ul_random_hex(creation.id);
 	creation.lease.id = args.operand_count ? args.operands[0] : creation.id;
+	cli->makes_store = true;
 	store = ul_cli_change(cli);
 	if (!store)
 		return UL_EXIT_FAILED;

@@ -161,5 +161,6 @@ const struct ul_command ul_cmd_prune = {
 		    "ullage prune -y --plan plan.json\n"
 		    "carry out exactly that plan, or nothing\n",
 	.options = prune_options,
+	.is_collecting = true,
 	.run = prune_run,
 };

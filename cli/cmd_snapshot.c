@@ -151,6 +151,7 @@ static int prepare_as(struct ul_cli *cli, const struct ul_command *command,
 	if (args.operand_count < 1 || args.operand_count > 2)
 		return ul_cli_usage(command,
 				    "KEY is needed, and PARENT at most");
+	cli->makes_store = true;
 	store = ul_cli_change(cli);
 	if (!store)
 		return UL_EXIT_FAILED;

@@ -21,6 +21,10 @@ static int undo_answer(struct ul_cli *cli, int64_t run)
 
 	if (!store)
 		return UL_EXIT_FAILED;
+	if (store->is_absent) {
+		ul_err_set(&err, UL_E_ABSENT, "no run %" PRId64, run);
+		return ul_cli_fail(&err);
+	}
 	if (ul_run_undo(&store->base, run, &count, &err))
 		return ul_cli_fail(&err);
 	if (cli->json)

@@ -1,4 +1,8 @@
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -8,6 +12,7 @@
 #include "cli/json_out.h"
 #include "cli/reports.h"
 #include "cli/resolve.h"
+#include "store/embedded/store.h"
 #include "store/graph/path.h"
 #include "store/oci/json.h"
 #include "store/view.h"
@@ -210,11 +215,102 @@ static bool why_trashed(const struct ul_view *view, const char *text,
 	return true;
 }
 
+/* What is the store's own, and what it is for; of folders, all in them that
+ * nothing else explains. */
+static const char *overhead_name(const char *path)
+{
+	static const struct {
+		const char *path;
+		bool is_folder;
+		const char *what;
+	} known[] = {
+		{ "", false, "the store's folder" },
+		{ "store-id", false, "says which store this is" },
+		{ "oci/index.json", false, "the names of all images" },
+		{ "oci/oci-layout", false, "the mark of an OCI image layout" },
+		{ "oci", false, "the folder of the OCI image layout" },
+		{ "oci/blobs", false, "a folder of blobs" },
+		{ "oci/blobs/sha256", false, "the folder of blobs" },
+		{ "snapshots", false, "the folder of unpacked layers" },
+		{ "ingest", true, "the folder of changes under way" },
+		{ "oci/ingest", false, "a folder of another program's" },
+		{ "trash", true, "a record of what lies in the trash" },
+	};
+	size_t i, len;
+
+	for (i = 0; i < ul_array_len(known); i++) {
+		len = strlen(known[i].path);
+		if (!strcmp(path, known[i].path) ||
+		    (known[i].is_folder && !strncmp(path, known[i].path, len) &&
+		     path[len] == '/'))
+			return known[i].what;
+	}
+	return "none of ullage's, and never touched";
+}
+
+/* Beside the store stand the database and its like. */
+static bool is_beside(const struct ul_cli *cli, const char *text,
+		      char real[PATH_MAX])
+{
+	char state[PATH_MAX];
+	size_t len;
+
+	if (!strchr(text, '/') || !realpath(text, real) ||
+	    !realpath(cli->state_path, state))
+		return false;
+	len = strlen(state);
+	return !strncmp(real, state, len) && real[len] == '/';
+}
+
+/* What a path is that is there and no object; NULL: there is none. */
+static const char *overhead_find(const struct ul_cli *cli,
+				 const struct ul_view *view, const char *text,
+				 char path[PATH_MAX])
+{
+	struct stat st;
+
+	if (ul_resolve_path(view, text, path) && !strstr(path, "..") &&
+	    !fstatat(cli->store->root_fd, *path ? path : ".", &st,
+		     AT_SYMLINK_NOFOLLOW))
+		return overhead_name(path);
+	return is_beside(cli, text, path) ? "ullage's own, beside the store"
+					  : NULL;
+}
+
+static int overhead_answer(const struct ul_cli *cli, const struct ul_view *view,
+			   const char *path, const char *what)
+{
+	bool is_inside = *path != '/';
+	const char *key = *path ? path : ".";
+
+	if (cli->json)
+		return ul_json_print(json_pack(
+			   "{s:i, s:{s:s, s:n, s:s, s:n, s:o}, s:b, s:b, s:s?, "
+			   "s:s, s:i, s:[]}",
+			   "version", 1, "object", "store", view->store_name,
+			   "namespace", "kind", ul_kind_name(UL_KIND_FILE),
+			   "snapshotter", "key", ul_json_string(key), "held",
+			   true, "maybe_in_progress", false, "class",
+			   is_inside ? "overhead" : NULL, "what", what, "roots",
+			   0, "paths"))
+			   ? UL_EXIT_DONE
+			   : UL_EXIT_FAILED;
+	if (is_inside)
+		ul_cli_print("file %s is overhead: %s\n", key, what);
+	else
+		ul_cli_print("file %s is %s, in none of its classes\n", key,
+			     what);
+	ul_cli_print("No image needs it, and no collection takes it.\n");
+	return UL_EXIT_DONE;
+}
+
 static int why_run(struct ul_cli *cli, int argc, char **argv)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
 	struct ul_err err = UL_ERR_INIT;
+	char path[PATH_MAX];
 	struct ul_args args;
+	const char *what;
 	uint32_t object;
 	int option, rc;
 
@@ -228,11 +324,15 @@ static int why_run(struct ul_cli *cli, int argc, char **argv)
 	rc = ul_report_scan(cli, false, &view);
 	if (rc)
 		return rc;
-	if (ul_resolve(&view, args.operands[0], UL_RESOLVE_ANY, &object,
-		       &err) &&
-	    !why_trashed(&view, args.operands[0], &object))
-		return ul_cli_fail(&err);
-	return why_answer(cli, &view, object);
+	if (!ul_resolve(&view, args.operands[0], UL_RESOLVE_ANY, &object,
+			&err) ||
+	    why_trashed(&view, args.operands[0], &object))
+		return why_answer(cli, &view, object);
+	what = err.code == UL_E_ABSENT
+		   ? overhead_find(cli, &view, args.operands[0], path)
+		   : NULL;
+	return what ? overhead_answer(cli, &view, path, what)
+		    : ul_cli_fail(&err);
 }
 
 const struct ul_command ul_cmd_why = {
@@ -242,7 +342,8 @@ const struct ul_command ul_cmd_why = {
 	.help = "OBJECT is an image's name, a digest or a beginning of one, "
 		"a snapshot's key, a\nlease's id, or a path below the store. "
 		"Shown is the shortest way from each root\nthat reaches it, "
-		"nearest first.",
+		"nearest first. Of overhead (the index, the store's own "
+		"folders) is said what it is.",
 	.examples = "ullage why app:2\n"
 		    "the name or lease that keeps app:2\n"
 		    "ullage why sha256:f5b14def\n"

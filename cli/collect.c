@@ -265,6 +265,19 @@ static int collect_fail(const struct collecting *collecting, bool was_asked,
 	return ul_cli_fail(&again);
 }
 
+/* Where there is no store there is nothing to lock, nor to remove; a name that
+ * is none is still a mistake. */
+static int run_of_nothing(const struct collecting *collecting,
+			  struct ul_run *ret_run, struct ul_err *err)
+{
+	int rc = ul_cli_scan(collecting->cli, false, &ret_run->view, err);
+
+	if (rc)
+		return rc;
+	return ul_plan_build(&ret_run->view, &collecting->request,
+			     &ret_run->plan, err);
+}
+
 static int collect_act(struct collecting *collecting, struct ul_embedded *store,
 		       bool was_asked)
 {
@@ -281,7 +294,9 @@ static int collect_act(struct collecting *collecting, struct ul_embedded *store,
 	int rc;
 
 	ul_progress_start(&progress, collecting->cli, "measuring", 0);
-	rc = ul_run_execute(&store->base, &request, &run, &err);
+	rc = store->is_absent
+		 ? run_of_nothing(collecting, &run, &err)
+		 : ul_run_execute(&store->base, &request, &run, &err);
 	ul_progress_end(&progress);
 	if (rc)
 		return collect_fail(collecting, was_asked, &err);
@@ -304,7 +319,7 @@ static int collect_run(struct collecting *collecting)
 
 	if (!store)
 		return UL_EXIT_FAILED;
-	if (collect->yes || !collect->rule)
+	if (collect->yes || !collect->rule || store->is_absent)
 		return collect_act(collecting, store, false);
 	status = writable_check(store);
 	if (!status)
@@ -344,6 +359,12 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 	collecting.request.is_shared = store->base.is_shared;
 	collecting.request.grace_s =
 	    cli->grace_s >= 0 ? cli->grace_s : store->base.grace_s;
+	if (cli->exclusive && !store->base.is_shared)
+		ul_cli_say(cli, "note: --exclusive has no effect on the "
+				"embedded store");
+	if (cli->orphans)
+		ul_cli_say(cli, "note: --orphans has no effect on this store: "
+				"gc always takes them");
 	if (collect->plan_path) {
 		if (ul_plan_file_read(collect->plan_path, &collecting.saved,
 				      &err))

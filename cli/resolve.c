@@ -319,28 +319,41 @@ static int key_find(const struct ul_view *view, enum ul_kind kind,
 	return 0;
 }
 
-/* The part of a path below the store; NULL: it is not below it. */
+/* The part of a path below the store ("" for itself); NULL: it is not. */
 static const char *path_below(const struct ul_view *view, const char *text,
 			      char real[PATH_MAX])
 {
+	/* "cache/blobs/...", as a shell completes it, or "oci/blobs/...". */
+	const char *bare = text[0] == '/' || text[0] == '.' ? NULL : text;
 	char store[PATH_MAX];
 	size_t len = strlen(view->store_path);
 
-	if (text[0] != '/' && text[0] != '.')
-		return text;
 	if (!strncmp(text, view->store_path, len) && text[len] == '/')
 		return text + len + 1;
 	if (!realpath(text, real) || !realpath(view->store_path, store))
-		return NULL;
+		return bare;
 	len = strlen(store);
+	if (!strcmp(real, store))
+		return "";
 	return !strncmp(real, store, len) && real[len] == '/' ? real + len + 1
-							      : NULL;
+							      : bare;
 }
 
-/* 1: there is none. */
-static int file_find(const struct ul_view *view, const char *path,
+bool ul_resolve_path(const struct ul_view *view, const char *text,
+		     char path[PATH_MAX])
+{
+	char real[PATH_MAX];
+	const char *below = path_below(view, text, real);
+
+	return below && snprintf(path, PATH_MAX, "%s", below) < PATH_MAX;
+}
+
+/* The file or folder of the view that a path is, or lies in. */
+static int path_find(const struct ul_view *view, const char *text,
 		     uint32_t *ret_object)
 {
+	char real[PATH_MAX];
+	const char *path = path_below(view, text, real);
 	size_t i, len;
 
 	for (i = 0; path && i < view->file_count; i++) {
@@ -352,19 +365,6 @@ static int file_find(const struct ul_view *view, const char *path,
 		return 0;
 	}
 	return 1;
-}
-
-/* The file or folder of the view that a path is, or lies in. */
-static int path_find(const struct ul_view *view, const char *text,
-		     uint32_t *ret_object)
-{
-	char real[PATH_MAX], here[PATH_MAX];
-	int rc = file_find(view, path_below(view, text, real), ret_object);
-
-	/* "cache/blobs/...", as a shell completes it. */
-	if (rc > 0 && snprintf(here, sizeof here, "./%s", text) < PATH_MAX)
-		rc = file_find(view, path_below(view, here, real), ret_object);
-	return rc;
 }
 
 static const char *what_name(unsigned what)

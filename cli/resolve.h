@@ -11,6 +11,7 @@
 #ifndef UL_CLI_RESOLVE_H
 #define UL_CLI_RESOLVE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,5 +61,13 @@ bool ul_resolve_vanished(const struct ul_view *view, const char *text,
  */
 bool ul_resolve_trashed(const struct ul_view *view, const char *text,
 			enum ul_kind kind, uint32_t *ret_position);
+
+/*
+ * The part of a path below the store ("" for the store itself); what is no
+ * path by its looks is one relative to the store. Whether anything is there is
+ * for the caller to see. False: not below it, or too long.
+ */
+bool ul_resolve_path(const struct ul_view *view, const char *text,
+		     char path[PATH_MAX]);
 
 #endif

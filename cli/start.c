@@ -153,6 +153,12 @@ static int command_run(struct ul_cli *cli, const struct ul_command *command,
 	cli->command = command;
 	if (is_elsewhere(command))
 		return transfer_run(all);
+	/* Given before the command's name. */
+	if ((cli->now || cli->exclusive || cli->orphans) &&
+	    !command->is_collecting)
+		return ul_cli_usage(command,
+				    "--now, --exclusive and --orphans go with "
+				    "gc and prune");
 	if (command->subcommands)
 		return subcommand_run(cli, command, argc, argv);
 	return command->run(cli, argc, argv);

@@ -535,7 +535,7 @@ static int scan_once(struct ul_embedded *store,
 	int rc = scan_init(&scan);
 
 	if (!rc)
-		rc = scan_all(&scan);
+		rc = store->is_absent ? scan_graph(&scan) : scan_all(&scan);
 	if (rc)
 		return rc;
 	*ret_view = view;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,16 +399,22 @@ int ul_embedded_open_db(struct ul_embedded *store, struct ul_err *err)
 	return rc ? rc : ul_db_uid(store->db, store->db_uid, err);
 }
 
+static struct ul_embedded *embedded_new(const char *state_path)
+{
+	ul_cleanup(ul_freep) char *path = ul_asprintf("%s/store", state_path);
+
+	return path ? ul_embedded_new(&ul_form_embedded, state_path, path,
+				      UL_EMBEDDED_RECORD_PATH)
+		    : NULL;
+}
+
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		     struct ul_err *err)
 {
-	ul_cleanup(ul_freep) char *path = ul_asprintf("%s/store", state_path);
-	ul_cleanup(ul_embedded_closep) struct ul_embedded *store = NULL;
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store =
+	    embedded_new(state_path);
 	int rc;
 
-	if (path)
-		store = ul_embedded_new(&ul_form_embedded, state_path, path,
-					UL_EMBEDDED_RECORD_PATH);
 	if (!store)
 		return ul_err_nomem(err);
 	rc = embedded_prepare(store, err);
@@ -425,6 +432,37 @@ int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		rc = embedded_adopt(store, err);
 	if (rc)
 		return ul_err_wrap(err, "opening the store in %s", state_path);
+	*ret_store = ul_steal(store);
+	return 0;
+}
+
+static bool is_nothing(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s/%s", dir, name) < PATH_MAX &&
+	       faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) &&
+	       errno == ENOENT;
+}
+
+int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
+		     struct ul_err *err)
+{
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store =
+	    embedded_new(state_path);
+	int rc;
+
+	if (!store)
+		return ul_err_nomem(err);
+	/* One that lost its store-id is one still. */
+	if (!is_nothing(store->path, "store-id") ||
+	    !is_nothing(store->path, "oci/index.json"))
+		return ul_embedded_open(state_path, ret_store, err);
+	store->is_absent = true;
+	rc = ul_db_open(NULL, UL_DB_MEMORY, &store->db, err);
+	if (rc)
+		return rc;
+	store->base.db = store->db;
 	*ret_store = ul_steal(store);
 	return 0;
 }
@@ -475,6 +513,11 @@ int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
 {
 	int rc;
 
+	if (store->is_absent)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "there is no store in %s; `ullage import` "
+				  "makes one",
+				  store->state_path);
 	if (!store->is_writable && !*store->problem)
 		return ul_err_set(
 		    err, UL_E_REFUSED, "%s cannot be written by this user",

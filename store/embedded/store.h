@@ -40,6 +40,7 @@ struct ul_embedded {
 	int64_t generation;         /* of the store itself, when last read */
 	char identity_problem[160]; /* why store-id says nothing; "": it does */
 	bool is_writable;
+	bool is_absent;      /* there is none: empty, and nothing is made */
 	bool is_from_memory; /* the database could not be opened at all */
 	bool is_stateless;   /* for there is no state directory yet */
 	char problem[256];   /* why nothing can be changed; "" for no rights */
@@ -68,13 +69,21 @@ struct ul_embedded {
  */
 int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 		     struct ul_err *err);
+
+/*
+ * The same, but nothing is made: where there is no store, an empty one of
+ * which only reports can be made (is_absent; its lock is UL_E_ABSENT).
+ */
+int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
+		     struct ul_err *err);
 void ul_embedded_closep(struct ul_embedded **store);
 
 /*
  * Exclusive lock, 30 s; base.ops->lock is this. On a full disk the reserve is
  * let go of, and a database that could not be opened for it is opened now
  * (base.db changes). Not locked where it fails:
- * UL_E_REFUSED (read-only), UL_E_BUSY, UL_E_DB, UL_E_IO.
+ * UL_E_REFUSED (read-only), UL_E_ABSENT (no store), UL_E_BUSY, UL_E_DB,
+ * UL_E_IO.
  */
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);
 void ul_embedded_unlock(struct ul_embedded *store);

@@ -2,6 +2,8 @@
 # Mistakes and failures: what is said, on stderr, with which exit status.
 . "$(dirname "$0")/cli_lib.sh"
 
+ullage lease create start >/dev/null && ullage lease delete start >/dev/null ||
+	fail "no store"
 {
 	ull
 	ull imgaes
@@ -33,6 +35,11 @@
 	ull prune -n --filter until=
 	ull prune -n --filter until=soon
 	ull prune -n --filter unused-for=2026-11-01
+	ull df --now
+	ull --now import x
+	ull lease list --orphans
+	ull gc -n --exclusive --orphans
+	ull df --namespace k8s.io
 } >"$WORK/usage"
 golden cli_errors <"$WORK/usage"
 
@@ -96,8 +103,29 @@ wait $holder 2>/dev/null
 : >"$WORK/file"
 status 1 ullage df --state "$WORK/file"
 status 1 ullage df --state /proc/nothing/here
-status 0 ullage --state "$WORK/deep/er" df
-[ -e "$WORK/deep/er/ullage.db" ] || fail "--state was not made"
+
+# What reads makes nothing, and says what to do.
+{
+	for command in df images 'why app:1' 'gc -n' gc 'prune -n -a' \
+		'untag app:1' 'lease list' history 'undo 1' 'export app:1 -o x'; do
+		ull $command --state "$WORK/deep/er"
+	done
+	mkdir "$WORK/none"
+	export ULLAGE_STATE=$WORK/none/state
+	for command in df 'df --json' images 'images --json' 'why app:1' \
+		'prune -n -a' 'prune -a' 'prune -y app:1' gc 'gc --json' \
+		'untag app:1' 'lease list' 'snapshot list' history 'undo 1' \
+		'export app:1 -o x' 'unpack app:1' 'tag a:1 b:1' 'pin a:1'; do
+		ull $command
+	done
+} >"$WORK/nowhere"
+sed -E 's/"(as_of_unix_s|seconds)":[0-9.e-]+/"\1":N/' "$WORK/nowhere" |
+	golden cli_nowhere
+[ -z "$(ls "$WORK/none")" ] || fail "something was made: $(ls "$WORK/none")"
+[ ! -e "$WORK/deep" ] || fail "--state was made"
+status 0 ullage lease create --state "$WORK/deep/er" x
+[ -e "$WORK/deep/er/ullage.db" ] || fail "lease create makes no store"
+export ULLAGE_STATE=$WORK/state
 # A name made to drive the terminal reaches it from no command.
 evil=$(printf 'ev\033[31mil\nx')
 jq -c --arg name "$evil" '.manifests[0].annotations =

@@ -35,6 +35,9 @@ docker=$(sample docker-save-three-images.tar)
 zstd=$(sample buildx-zstd.tar)
 {
 	ull df
+	ull lease create start
+	ull lease delete start
+	ull df
 	ull import --unpack "$docker"
 	same_as_du import
 	ull import "$docker"
@@ -49,6 +52,11 @@ zstd=$(sample buildx-zstd.tar)
 	ull why sha256:f5b14defc452
 	ull why sha256:f5b14defc452 --json
 	ull why nothing
+	ull why oci/index.json
+	ull why "$ULLAGE_STATE/store/store-id" --json
+	ull why "$ULLAGE_STATE/store"
+	ull why "$ULLAGE_STATE/ullage.db"
+	ull why oci/blobs/../../../ullage.db
 	ull prune -n
 	ull prune -n -a
 	ull prune -n app:1 'buildx*'

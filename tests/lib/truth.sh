@@ -223,7 +223,7 @@ check_reclaimable() {
 	local json class sum=0
 	step="reclaimable"
 	copy
-	json=$(ul df --json --grace 0 --now)
+	json=$(ul df --json --grace 0)
 	for class in trash collectable orphaned; do
 		sum=$((sum + $(field reclaimable_bytes "${json#*\""$class"\"}")))
 	done

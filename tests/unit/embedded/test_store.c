@@ -25,6 +25,7 @@
 #include "store/db/stmt.h"
 #include "store/embedded/lease.h"
 #include "store/oci/layout.h"
+#include "store/view.h"
 #include "tests/lib/store_fixture.h"
 
 #define EMPTY_INDEX "{\"schemaVersion\":2,\"manifests\":[]}"
@@ -267,6 +268,65 @@ static int read_as_nobody(struct store_fixture *fixture)
 		return 5;
 	ul_leases_release(&leases);
 	return 0;
+}
+
+static void test_store__that_is_none_is_looked_at_and_not_made(void **state)
+{
+	struct store_fixture *fixture = *state;
+	ul_cleanup(ul_freep) char *state_path =
+	    ul_asprintf("%s/none", fixture->top);
+	ul_cleanup(ul_freep) char *folder =
+	    ul_asprintf("%s/none/store", fixture->top);
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *store = NULL;
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	const struct ul_scan_options options = { .as_of_unix_s = 1000 };
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(ul_embedded_find(state_path, &store, &err), 0);
+	assert_true(store->is_absent);
+	assert_int_equal(
+	    store->base.ops->scan(&store->base, &options, &view, &err), 0);
+	assert_int_equal(view.image_count + view.file_count, 0);
+	assert_null(view.refusal);
+	assert_int_equal(ul_embedded_lock(store, &err), UL_E_ABSENT);
+	assert_non_null(strstr(err.msg, "there is no store in"));
+	assert_int_equal(access(state_path, F_OK), -1);
+	ul_embedded_closep(&store);
+
+	/* A folder that happens to be called store is none. */
+	assert_int_equal(mkdir(state_path, 0755), 0);
+	assert_int_equal(mkdir(folder, 0755), 0);
+	assert_int_equal(ul_embedded_find(state_path, &store, &err), 0);
+	assert_true(store->is_absent);
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(rmdir(state_path), 0);
+	ul_embedded_closep(&store);
+
+	/* One that is there is opened, for changes too. */
+	store_fixture_open(fixture);
+	assert_int_equal(ul_embedded_find(fixture->state, &store, &err), 0);
+	assert_false(store->is_absent);
+	assert_int_equal(ul_embedded_lock(store, &err), 0);
+}
+
+static void test_store__without_memory_is_not_found(void **state)
+{
+	struct store_fixture *fixture = *state;
+	ul_cleanup(ul_freep) char *state_path =
+	    ul_asprintf("%s/none", fixture->top);
+	struct ul_embedded *store = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	int n, rc = UL_E_NOMEM;
+
+	for (n = 0; rc == UL_E_NOMEM; n++) {
+		assert_null(store);
+		ul_mem_countdown = n;
+		rc = ul_embedded_find(state_path, &store, &err);
+		ul_mem_countdown = -1;
+	}
+	assert_int_equal(rc, 0);
+	assert_true(n > 3 && store->is_absent);
+	ul_embedded_closep(&store);
 }
 
 static int find_none_as_nobody(struct store_fixture *fixture)
@@ -699,6 +759,8 @@ int main(void)
 		STORE_TEST(is_finished_where_making_it_stopped),
 		STORE_TEST(never_makes_up_a_lost_index),
 		STORE_TEST(refuses_what_is_no_store),
+		STORE_TEST(that_is_none_is_looked_at_and_not_made),
+		STORE_TEST(without_memory_is_not_found),
 		STORE_TEST(is_read_where_it_cannot_be_written),
 		STORE_TEST(may_not_know_what_it_is),
 		STORE_TEST(adopts_a_new_database_while_empty),
