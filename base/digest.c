@@ -109,6 +109,13 @@ void ul_digest_format(const struct ul_digest *digest,
 	ul_digest_format_hex(digest, text + len + 1);
 }
 
+void ul_digest_format_path(const struct ul_digest *digest,
+			   char path[UL_DIGEST_TEXT_MAX])
+{
+	ul_digest_format(digest, path);
+	*strchr(path, ':') = '/';
+}
+
 int ul_digest_cmp(const struct ul_digest *a, const struct ul_digest *b)
 {
 	if (a->alg != b->alg)

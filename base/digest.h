@@ -44,6 +44,10 @@ void ul_digest_format(const struct ul_digest *digest,
 void ul_digest_format_hex(const struct ul_digest *digest,
 			  char hex[UL_DIGEST_HEX_MAX + 1]);
 
+/* Write "alg/hex": where an image layout keeps it under blobs/. */
+void ul_digest_format_path(const struct ul_digest *digest,
+			   char path[UL_DIGEST_TEXT_MAX]);
+
 /* Order (as memcmp) and equality. */
 int ul_digest_cmp(const struct ul_digest *a, const struct ul_digest *b);
 bool ul_digest_equal(const struct ul_digest *a, const struct ul_digest *b);

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/holder.h"
 #include "base/mem.h"
 #include "base/scan.h"
 
@@ -231,19 +232,40 @@ static int file_write_synced(int dirfd, const char *name, const void *data,
 	return ul_fd_sync(fd, name, err);
 }
 
-int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
-		    mode_t mode, struct ul_err *err)
+int ul_file_write_beside(int dirfd, const char *name, const void *data,
+			 size_t len, mode_t mode,
+			 char ret_temp[UL_FILE_TEMP_MAX], struct ul_err *err)
 {
-	char temp[NAME_MAX + 1], hex[17];
+	char hex[17];
 	int rc;
 
 	ul_random_hex(hex);
-	if (snprintf(temp, sizeof temp, ".%s.%s.tmp", name, hex) >=
-	    (int)sizeof temp)
+	if (snprintf(ret_temp, UL_FILE_TEMP_MAX, ".%s.%s.tmp", name, hex) >=
+	    UL_FILE_TEMP_MAX)
 		return ul_err_set(err, UL_E_INVALID, "name too long: %s", name);
-	rc = file_write_synced(dirfd, temp, data, len, mode, err);
-	if (!rc && renameat(dirfd, temp, dirfd, name))
-		rc = ul_err_sys(err, "rename to %s", name);
+	rc = file_write_synced(dirfd, ret_temp, data, len, mode, err);
+	if (rc)
+		unlinkat(dirfd, ret_temp, 0);
+	return rc;
+}
+
+int ul_file_put_in_place(int dirfd, const char *temp, const char *name,
+			 struct ul_err *err)
+{
+	if (renameat(dirfd, temp, dirfd, name))
+		return ul_err_sys(err, "rename to %s", name);
+	return 0;
+}
+
+int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
+		    mode_t mode, struct ul_err *err)
+{
+	char temp[UL_FILE_TEMP_MAX];
+	int rc = ul_file_write_beside(dirfd, name, data, len, mode, temp, err);
+
+	if (rc)
+		return rc;
+	rc = ul_file_put_in_place(dirfd, temp, name, err);
 	if (rc) {
 		unlinkat(dirfd, temp, 0);
 		return rc;
@@ -261,23 +283,25 @@ bool ul_file_is_half_written(const char *file, const char *name)
 	       !strcmp(file + len + 18, ".tmp");
 }
 
-int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
+int ul_fd_lock(int fd, bool exclusive, int timeout_ms, ul_waiting *waiting,
 	       void *arg, struct ul_err *err)
 {
 	int op = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
 	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 	int64_t until = ul_clock_mono_ns() + (int64_t)timeout_ms * 1000000;
+	char holder[UL_HOLDER_MAX];
 
 	while (flock(fd, op)) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return ul_err_sys(err, "lock");
-		if (ul_clock_mono_ns() >= until)
-			return ul_err_set(err, UL_E_BUSY,
-					  "locked by another process");
+		if (ul_clock_mono_ns() >= until) {
+			return ul_err_set(err, UL_E_BUSY, "locked by %s",
+					  ul_holder_text(fd, holder));
+		}
 		if (waiting)
-			waiting(arg);
+			waiting(arg, ul_holder_text(fd, holder), timeout_ms);
 		waiting = NULL;
 		nanosleep(&pause, NULL);
 	}

@@ -87,6 +87,19 @@ int ul_file_replace(int dirfd, const char *name, const void *data, size_t len,
 		    mode_t mode, struct ul_err *err);
 
 /*
+ * Its two halves, for who has to do something between writing, which may take
+ * long, and renaming, which does not. ul_file_put_in_place() syncs nothing: the
+ * directory is the caller's. Where it is not reached or fails, the caller
+ * removes ret_temp.
+ */
+#define UL_FILE_TEMP_MAX 256
+int ul_file_write_beside(int dirfd, const char *name, const void *data,
+			 size_t len, mode_t mode,
+			 char ret_temp[UL_FILE_TEMP_MAX], struct ul_err *err);
+int ul_file_put_in_place(int dirfd, const char *temp, const char *name,
+			 struct ul_err *err);
+
+/*
  * Whether `file` is what a stop in the middle of ul_file_replace(name) leaves
  * behind, or what one under way is writing.
  */
@@ -95,12 +108,16 @@ bool ul_file_is_half_written(const char *file, const char *name);
 /* fsync a directory or file. */
 int ul_fd_sync(int fd, const char *what, struct ul_err *err);
 
+/* Told once, before a wait: who holds the lock, and how long we wait. */
+typedef void ul_waiting(void *arg, const char *holder, int limit_ms);
+
 /*
  * Take flock() on an open file, exclusive or shared. Waits up to
- * timeout_ms; `waiting` (may be NULL) is called once, before the wait.
- * Returns: 0, UL_E_BUSY, UL_E_IO.
+ * timeout_ms; `waiting` (may be NULL) is called once, before the wait
+ * (base/holder.h).
+ * Returns: 0, UL_E_BUSY (which says who holds it), UL_E_IO.
  */
-int ul_fd_lock(int fd, bool exclusive, int timeout_ms, void (*waiting)(void *),
+int ul_fd_lock(int fd, bool exclusive, int timeout_ms, ul_waiting *waiting,
 	       void *arg, struct ul_err *err);
 
 /*

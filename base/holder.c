@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "base/mem.h"
 
@@ -89,11 +90,19 @@ static bool command_read(int pid, char command[], int size)
 	return true;
 }
 
+/* A line may be skipped while locks of others come and go between two reads. */
+enum { LOOKS = 20, LOOK_PAUSE_NS = 1000000 };
+
 const char *ul_holder_text(int fd, char text[UL_HOLDER_MAX])
 {
+	const struct timespec pause = { .tv_nsec = LOOK_PAUSE_NS };
 	char command[32];
-	int pid = holder_pid(fd);
+	int looks, pid = holder_pid(fd);
 
+	for (looks = 1; !pid && looks < LOOKS; looks++) {
+		nanosleep(&pause, NULL);
+		pid = holder_pid(fd);
+	}
 	if (!pid)
 		snprintf(text, UL_HOLDER_MAX, "another process");
 	else if (!command_read(pid, command, sizeof command))

@@ -62,14 +62,16 @@ static void put(struct ul_embedded *store, const void *data, size_t len,
 		struct put *ret)
 {
 	struct ul_digest digest;
+	char path[UL_DIGEST_TEXT_MAX];
 	struct ul_err err = UL_ERR_INIT;
 	int fd;
 
 	ul_digest_of(UL_DIGEST_SHA256, data, len, &digest);
 	ul_digest_format(&digest, ret->digest);
 	ret->len = len;
-	fd = openat(store->blobs_fd, ret->digest + sizeof "sha256",
-		    O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	ul_digest_format_path(&digest, path);
+	fd =
+	    openat(store->blobs_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || ul_fd_write_all(fd, data, len, &err))
 		fail("cannot write a blob");
 	close(fd);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/holder.h"
 #include "base/mem.h"
 #include "cli/main.h"
 #include "cli/text.h"
@@ -73,16 +72,12 @@ void ul_cli_release(struct ul_cli *cli)
 	ul_embedded_closep(&cli->store);
 }
 
-static void say_waiting(void *arg)
+static void say_waiting(void *arg, const char *holder, int limit_ms)
 {
-	const struct ul_cli *cli = arg;
-	char holder[UL_HOLDER_MAX];
-
-	ul_cli_say(cli,
+	ul_cli_say(arg,
 		   "waiting for %s, which is changing the store; for %d "
 		   "seconds at most",
-		   ul_holder_text(cli->store->root_fd, holder),
-		   cli->store->lock_wait_ms / 1000);
+		   holder, limit_ms / 1000);
 }
 
 static int layout_open(struct ul_cli *cli, const char *path, struct ul_err *err)

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/resolve.h"
 #include "store/embedded/store.h"
+#include "store/oci/layout.h"
 #include "store/transfer/export.h"
 #include "store/view.h"
 
@@ -33,12 +34,14 @@ static int image_find(const struct ul_view *view, const char *text,
 	ret->name = NULL;
 	if (image->is_nameless || !image->name_count)
 		return 0;
-	ret->name = view->record.objects[image->names[0]].key;
+	for (name = 0; !ret->name && name < image->name_count; name++)
+		ret->name = ul_layout_key_name(
+		    view->record.objects[image->names[name]].key);
 	if (ul_resolve(view, text, UL_RESOLVE_IMAGE, &name, &ignored))
 		return 0;
 	object = &view->record.objects[name];
-	if (object->kind == UL_KIND_IMAGE)
-		ret->name = object->key;
+	if (object->kind == UL_KIND_IMAGE && ul_layout_key_name(object->key))
+		ret->name = ul_layout_key_name(object->key);
 	return 0;
 }
 

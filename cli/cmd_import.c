@@ -229,7 +229,8 @@ static int import_run(struct ul_cli *cli, int argc, char **argv)
 				    "FILE, DIR or - is needed, and one only");
 	if (import.name &&
 	    (!ul_reference_is_valid(import.name) || strchr(import.name, '@') ||
-	     !strncmp(import.name, "sha256:", 7)))
+	     !strncmp(import.name, "sha256:", 7) ||
+	     !strncmp(import.name, "sha512:", 7)))
 		return ul_cli_usage(&ul_cmd_import,
 				    "\"%s\" is no image name; one is like "
 				    "\"app:2\" or \"host/team/app:2\"",

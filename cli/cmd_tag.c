@@ -224,7 +224,7 @@ static int tag_moved(struct tag *tag, struct ul_err *err)
 
 static int tag_put(struct tag *tag, struct ul_err *err)
 {
-	struct ul_new_name name = { .name = tag->name };
+	struct ul_new_name name = { .name = ul_layout_key_name(tag->name) };
 	int rc = descriptor_find(tag, err);
 
 	if (!rc)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "cli/answer.h"
 #include "cli/cli.h"
@@ -89,8 +90,9 @@ static json_t *why_json(const struct ul_view *view, uint32_t object,
 static void print_node(const struct ul_graph *graph, uint32_t node)
 {
 	const struct ul_node *what = &graph->nodes[node];
+	struct ul_digest digest;
 
-	if (!strncmp(what->key, "sha256:", 7) && strlen(what->key) == 71)
+	if (ul_digest_parse(what->key, &digest))
 		ul_cli_print("%s %.19s", ul_kind_name(what->kind), what->key);
 	else
 		ul_cli_print("%s %s", ul_kind_name(what->kind), what->key);
@@ -159,6 +161,24 @@ static void print_lost(const struct ul_view *view, uint32_t object)
 		    "has passed.\n");
 }
 
+/* Names that stood for it until another program took them away. */
+static void print_vanished(const struct ul_view *view, uint32_t object)
+{
+	const struct ul_record *record = &view->record;
+	size_t i;
+
+	for (i = 0; i < record->name_count; i++) {
+		const struct ul_name *name = &record->names[i];
+
+		if (!name->vanished_unix_s || name->is_gone || name->is_ours ||
+		    strcmp(name->digest, record->objects[object].key) != 0)
+			continue;
+		ul_cli_print("The name %s stood for it and vanished;\n"
+			     "`ullage tag %.19s %s` brings it back.\n",
+			     name->name, name->digest, name->name);
+	}
+}
+
 static void print_why(const struct ul_view *view, uint32_t object,
 		      const struct ul_paths *paths)
 {
@@ -168,6 +188,7 @@ static void print_why(const struct ul_view *view, uint32_t object,
 	if (!paths->len) {
 		ul_cli_print("\n");
 		print_lost(view, object);
+		print_vanished(view, object);
 		return;
 	}
 	ul_cli_print(" is held by %zu root%s\n", paths->root_count,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "cli/answer.h"
 #include "cli/cli.h"
@@ -72,19 +73,20 @@ static void print_kinds(const struct ul_plan *plan)
 
 static void print_declined(const struct ul_plan *plan)
 {
+	struct ul_digest digest;
 	size_t i;
 
 	if (!plan->declined.len)
 		return;
 	ul_cli_print("Left:\n");
 	for (i = 0; i < plan->declined.len && i < NAMES_SHOWN; i++)
-		ul_cli_print("  %s %.*s  (%s)\n",
-			     ul_kind_name(plan->declined.items[i].kind),
-			     strncmp(plan->declined.items[i].key, "sha256:", 7)
-				 ? 200
-				 : 19,
-			     plan->declined.items[i].key,
-			     plan->declined.items[i].reason);
+		ul_cli_print(
+		    "  %s %.*s  (%s)\n",
+		    ul_kind_name(plan->declined.items[i].kind),
+		    ul_digest_parse(plan->declined.items[i].key, &digest) ? 19
+									  : 200,
+		    plan->declined.items[i].key,
+		    plan->declined.items[i].reason);
 	if (i < plan->declined.len)
 		ul_cli_print("  ... and %zu more\n", plan->declined.len - i);
 }

@@ -209,7 +209,9 @@ static bool digest_matches(const char *pattern, const char *digest)
 {
 	size_t len = strlen(pattern);
 
-	return len > 7 && !strncmp(pattern, "sha256:", 7) &&
+	return len > 7 &&
+	       (!strncmp(pattern, "sha256:", 7) ||
+		!strncmp(pattern, "sha512:", 7)) &&
 	       !strncmp(digest, pattern, len);
 }
 

@@ -312,16 +312,56 @@ static int act_empty_again(struct act *act)
 	return act_empty_view(act, &view, NULL);
 }
 
-static int act_empty(struct act *act)
+static int act_empty_first(struct act *act)
 {
-	int rc = act->store->ops->expect(act->store, act->view, act->err);
+	int rc;
 
+	/* Some of what was moved may be back in its place. */
+	if (act->swept.is_cut)
+		return act_empty_again(act);
+	rc = act->store->ops->expect(act->store, act->view, act->err);
 	if (rc == UL_E_CONFLICT || rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
 		return act_empty_again(act);
 	if (rc)
 		return rc;
 	return act_empty_view(act, act->view,
 			      act_is_now(act) ? &act->swept : NULL);
+}
+
+/* I6: where others changed the roots since the scan, scan again. */
+static int act_empty(struct act *act)
+{
+	int tries = RUN_TRIES;
+	int rc = act_empty_first(act);
+
+	while (rc == UL_E_CONFLICT && --tries)
+		rc = act_empty_again(act);
+	if (rc != UL_E_CONFLICT && rc != UL_E_BUSY)
+		return rc;
+	/* The next run empties it. */
+	act->run->is_left = true;
+	return 0;
+}
+
+/* I6: the moving was cut short; what is needed of it goes back at once. */
+static int act_cut(struct act *act)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	uint64_t bytes = 0;
+	size_t i;
+	int rc = act_scan_restored(act, &view);
+
+	act->run->is_left = true;
+	if (rc)
+		return rc;
+	for (i = 0; i < view.trash_count; i++) {
+		if (view.trash[i].run == act->run->run)
+			bytes +=
+			    view.graph.nodes[view.trash[i].object].weight_bytes;
+	}
+	if (bytes < act->run->trashed_bytes)
+		act->run->trashed_bytes = bytes;
+	return 0;
 }
 
 static bool act_empties(const struct act *act)
@@ -376,6 +416,8 @@ static int act_change(struct act *act)
 		rc = act_view(act);
 	if (!rc)
 		rc = act_sweep(act);
+	if (!rc && act->swept.is_cut)
+		rc = act_cut(act);
 	if (!rc && act_empties(act))
 		rc = act_empty(act);
 	return rc;

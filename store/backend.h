@@ -51,6 +51,8 @@ struct ul_swept {
 	size_t freed_count;
 	/* Owned: where what was moved lies now, below the store. */
 	struct ul_names files, trees;
+	bool is_cut; /* others changed the roots while things were moved: the
+			rest stays, and a scan is due */
 };
 #define UL_SWEPT_INIT ((struct ul_swept){ .moved_bytes = 0 })
 void ul_swept_release(struct ul_swept *swept);
@@ -96,8 +98,10 @@ struct ul_store_ops {
 			    struct ul_names *ret_entries, struct ul_err *err);
 
 	/*
-	 * Move to the trash, records first. Upholds I3, I6: what became
-	 * reachable since the view is UL_E_CONFLICT, before anything moves.
+	 * Move to the trash, records first. Upholds I3, I6: roots that are
+	 * not what the view saw are UL_E_CONFLICT before anything moves, and
+	 * end the moving afterwards (is_cut). UL_E_BUSY, with nothing moved,
+	 * where another program keeps them locked.
 	 * `view` was taken under this lock, after remove_roots().
 	 */
 	int (*sweep)(struct ul_store *store, const struct ul_view *view,
@@ -118,7 +122,8 @@ struct ul_store_ops {
 	 * Delete these trashed things (positions in view->trash), and what a
 	 * sweep of this view has moved (may be NULL); with `forget_names` the
 	 * names too that runs of ours could still bring back. Right after
-	 * expect(), or the scan that made the view.
+	 * expect(), or the scan that made the view. UL_E_CONFLICT, nothing
+	 * deleted, where the index changed since.
 	 */
 	int (*empty_trash)(struct ul_store *store, const struct ul_view *view,
 			   const size_t *positions, size_t count,

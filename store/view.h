@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "store/db/record.h"
 #include "store/graph/graph.h"
+#include "store/oci/index_file.h"
 
 /* Reason of the root on a shared inode that something outside links to: its
  * bytes are in a class, but no removal gives them back. */
@@ -84,7 +85,8 @@ struct ul_view_trash {
 struct ul_view {
 	const char *store_name, *store_kind, *store_path;
 	int64_t as_of_unix_s;
-	uint64_t roots_stamp; /* of the index as read: differs, it changed */
+	/* The index as it was read; differs now, it was changed. */
+	struct ul_index_stamp roots_stamp;
 	struct ul_record record;
 	struct ul_graph graph;
 	struct ul_view_file *files;

@@ -180,19 +180,30 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 	return rc;
 }
 
-static int classify_blob(struct take *take, const char *name,
-			 struct ul_item *item)
+static int classify_digest(struct take *take, uint8_t alg, const char *name,
+			   struct ul_item *item)
 {
 	char text[UL_DIGEST_TEXT_MAX];
 	struct ul_digest digest;
 
-	if (!item->is_regular ||
-	    !ul_digest_parse_hex(UL_DIGEST_SHA256, name, &digest))
+	if (!item->is_regular || !ul_digest_parse_hex(alg, name, &digest))
 		return add_unknown(take, item);
 	ul_digest_format(&digest, text);
 	item->kind = UL_ITEM_BLOB;
 	item->key = ul_arena_strdup(&take->inventory->arena, text);
 	return item->key ? item_add(take, item) : ul_err_nomem(take->err);
+}
+
+static int classify_sha256(struct take *take, const char *name,
+			   struct ul_item *item)
+{
+	return classify_digest(take, UL_DIGEST_SHA256, name, item);
+}
+
+static int classify_sha512(struct take *take, const char *name,
+			   struct ul_item *item)
+{
+	return classify_digest(take, UL_DIGEST_SHA512, name, item);
 }
 
 static int classify_snapshot(struct take *take, const char *name,
@@ -410,7 +421,8 @@ static int classify_oci(struct take *take, const char *name,
 			struct ul_item *item)
 {
 	static const char *const dirs[] = { "blobs", NULL };
-	static const char *const files[] = { "oci-layout", "index.json", NULL };
+	static const char *const files[] = { "oci-layout", "index.json",
+					     UL_INDEX_LOCK_NAME, NULL };
 	const struct ul_form *form = take->store->form;
 
 	if (ul_layout_is_leftover(name))
@@ -422,11 +434,14 @@ static int classify_oci(struct take *take, const char *name,
 	return classify_known(take, name, item, dirs, files);
 }
 
+/* Folders of other algorithms are unknown: kept, and named. */
 static int classify_alg(struct take *take, const char *name,
 			struct ul_item *item)
 {
 	if (item->is_dir && !strcmp(name, "sha256"))
-		return 0;
+		return take_dir(take, item->path, classify_sha256);
+	if (item->is_dir && !strcmp(name, "sha512"))
+		return take_dir(take, item->path, classify_sha512);
 	return add_unknown(take, item);
 }
 
@@ -478,7 +493,6 @@ static int take_embedded(struct take *take)
 		{ ".", classify_root },
 		{ "oci", classify_oci },
 		{ "oci/blobs", classify_alg },
-		{ "oci/blobs/sha256", classify_blob },
 		{ "snapshots", classify_snapshot },
 		{ "ingest", classify_ingest },
 		{ "trash", classify_trash },
@@ -502,7 +516,6 @@ static int take_layout(struct take *take)
 		{ ".", classify_oci },
 		{ take->store->form->trash, classify_trash },
 		{ "blobs", classify_alg },
-		{ "blobs/sha256", classify_blob },
 	};
 	size_t i;
 	int rc = 0;
@@ -512,13 +525,10 @@ static int take_layout(struct take *take)
 
 		rc = item_stat(take, take->store->root_fd, folders[i].dir,
 			       folders[i].dir, &item);
-		if (rc > 0 && item.is_dir)
-			rc =
-			    take_dir(take, folders[i].dir, folders[i].classify);
-		else if (rc >= 0 && !strcmp(folders[i].dir, "blobs"))
-			return 0;
-		else if (rc > 0)
-			rc = 0;
+		if (rc > 0)
+			rc = item.is_dir ? take_dir(take, folders[i].dir,
+						    folders[i].classify)
+					 : 0;
 	}
 	return rc;
 }

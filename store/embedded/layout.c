@@ -82,12 +82,9 @@ static int blobs_open(struct ul_embedded *store, struct ul_err *err)
 	struct stat st;
 
 	if (fstatat(store->root_fd, "blobs", &st, AT_SYMLINK_NOFOLLOW) ||
-	    !S_ISDIR(st.st_mode) ||
-	    fstatat(store->root_fd, "blobs/sha256", &st, AT_SYMLINK_NOFOLLOW) ||
 	    !S_ISDIR(st.st_mode))
 		return 0;
-	return ul_dir_open(store->root_fd, "blobs/sha256", &store->blobs_fd,
-			   err);
+	return ul_dir_open(store->root_fd, "blobs", &store->blobs_fd, err);
 }
 
 static int layout_open_dirs(struct ul_embedded *store, struct ul_err *err)

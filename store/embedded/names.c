@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -109,13 +110,13 @@ int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 	ul_cleanup(lookup_release) struct lookup lookup = { .is_there = NULL };
 	size_t i, old_count;
 	bool is_changed;
-	uint64_t hash;
+	struct ul_index_stamp stamp;
 	int rc;
 
 	assert(store->is_locked);
 	rc = lookup_init(&lookup, names, count, err);
 	if (!rc)
-		rc = ul_embedded_index_read(store, &index, &hash, err);
+		rc = ul_embedded_index_read(store, &index, &stamp, err);
 	if (rc)
 		return rc;
 	old_count = ul_layout_index_count(index);
@@ -130,7 +131,7 @@ int ul_names_put(struct ul_embedded *store, const struct ul_new_name *names,
 	}
 	if (rc || !is_changed)
 		return rc;
-	return ul_embedded_index_write(store, index, hash, err);
+	return ul_embedded_index_write(store, index, &stamp, err);
 }
 
 int ul_names_check(struct ul_embedded *store, const struct ul_new_name *names,
@@ -287,22 +288,13 @@ static int listed_init(struct ul_map *listed, const struct ul_view *view,
 	return 0;
 }
 
-static bool is_listed(const struct ul_map *listed,
-		      const struct ul_layout_entry *entry)
-{
-	char digest[UL_DIGEST_TEXT_MAX];
-	const char *key = entry->name;
-
-	ul_digest_format(&entry->descriptor.digest, digest);
-	return ul_map_get_str(listed, key ? key : digest) != UL_MAP_NONE;
-}
-
 /* Take the listed entries out of the index; their JSON goes to entries. */
 static int entries_take(struct ul_layout_index *index,
 			const struct ul_view *view, const uint32_t *objects,
 			size_t count, struct ul_names *entries,
 			struct ul_err *err)
 {
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_map_release) struct ul_map listed = UL_MAP_INIT;
 	size_t i = 0;
 
@@ -310,8 +302,12 @@ static int entries_take(struct ul_layout_index *index,
 		return err->code;
 	while (i < ul_layout_index_count(index)) {
 		ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
+		const char *key = ul_layout_entry_key(
+		    ul_layout_index_entry(index, i), &arena);
 
-		if (!is_listed(&listed, ul_layout_index_entry(index, i))) {
+		if (!key)
+			return ul_err_nomem(err);
+		if (ul_map_get_str(&listed, key) == UL_MAP_NONE) {
 			i++;
 			continue;
 		}
@@ -332,14 +328,14 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
 	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
 	struct ul_embedded *store = (struct ul_embedded *)base;
-	uint64_t hash;
+	struct ul_index_stamp stamp;
 	int rc;
 
 	assert(store->is_locked);
-	rc = ul_embedded_index_read(store, &index, &hash, err);
+	rc = ul_embedded_index_read(store, &index, &stamp, err);
 	if (rc)
 		return rc;
-	if (hash != view->roots_stamp)
+	if (!ul_index_stamp_equal(&stamp, &view->roots_stamp))
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "the index was changed by another program "
 				  "just now; try again");
@@ -349,8 +345,8 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 	/* The index first: a report that reads in between then sees a name
 	 * gone that is not marked as ours, which only keeps its content. */
 	if (!rc)
-		rc = ul_embedded_index_write(store, index, hash, err);
-	if (rc == UL_E_CONFLICT && undo)
+		rc = ul_embedded_index_write(store, index, &stamp, err);
+	if ((rc == UL_E_CONFLICT || rc == UL_E_BUSY) && undo)
 		ul_sweep_forget_names(store);
 	if (!rc)
 		rc = ul_embedded_release(base, view, objects, count, err);

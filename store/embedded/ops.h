@@ -32,14 +32,6 @@ int ul_sweep_keep_names(struct ul_embedded *store,
  * has names to bring back that are there. */
 void ul_sweep_forget_names(struct ul_embedded *store);
 
-/* UL_E_CONFLICT where the index is no longer what the view saw. */
-int ul_roots_expect(struct ul_embedded *store, const struct ul_view *view,
-		    struct ul_err *err);
-
-/* Whether blobs/ has a blob of another algorithm than sha256. */
-bool ul_embedded_blob_is_elsewhere(const struct ul_embedded *store,
-				   const char *key);
-
 int ul_embedded_expect(struct ul_store *base, const struct ul_view *view,
 		       struct ul_err *err);
 int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,

@@ -528,8 +528,6 @@ static int scan_once(struct ul_embedded *store,
 		.is_last_try = is_last_try,
 		.leases = UL_LEASES_INIT,
 		.snapshots = UL_SNAPSHOTS_INIT,
-		.retry_until_ns =
-		    ul_clock_mono_ns() + store->damage_wait_ms * 1000000LL,
 		.err = err,
 	};
 	int rc = scan_init(&scan);

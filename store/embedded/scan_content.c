@@ -8,15 +8,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "store/embedded/ops.h"
+#include "base/patience.h"
 #include "store/embedded/scan_internal.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
@@ -29,6 +27,7 @@
 struct queue {
 	uint32_t *objects; /* owned */
 	size_t len, cap, next;
+	bool is_of_roots; /* a root leads to what is in it */
 };
 
 static void queue_release(struct queue *queue)
@@ -204,34 +203,22 @@ static int set_config(struct ul_scan *scan, uint32_t at,
 		   : ul_err_nomem(scan->err);
 }
 
-/* "blobs/sha256/ab12..." in the layout. */
-static bool blob_path(const char *key, char path[UL_DIGEST_TEXT_MAX + 8])
-{
-	struct ul_digest digest;
-
-	if (!ul_digest_parse(key, &digest))
-		return false;
-	snprintf(path, UL_DIGEST_TEXT_MAX + 8, "blobs/%s/%s",
-		 ul_digest_alg_name(digest.alg), strchr(key, ':') + 1);
-	return true;
-}
-
 /* 0: the bytes are what the key says; 1: they are not (why in *ret_why). */
 static int blob_read(struct ul_scan *scan, uint32_t at, struct ul_buf *bytes,
 		     const char **ret_why)
 {
 	struct ul_object *object = &scan->record->objects[at];
-	char path[UL_DIGEST_TEXT_MAX + 8];
+	char path[UL_DIGEST_TEXT_MAX];
 	struct ul_digest wanted, found;
 	int rc;
 
 	ul_buf_reset(bytes);
-	if (!blob_path(object->key, path) ||
-	    !ul_digest_parse(object->key, &wanted)) {
+	if (!ul_digest_parse(object->key, &wanted)) {
 		*ret_why = "is of an unknown algorithm";
 		return 1;
 	}
-	rc = ul_file_read(scan->store->oci_fd, path, UL_MANIFEST_MAX_BYTES,
+	ul_digest_format_path(&wanted, path);
+	rc = ul_file_read(scan->store->blobs_fd, path, UL_MANIFEST_MAX_BYTES,
 			  bytes, scan->err);
 	if (rc == UL_E_NOMEM)
 		return rc;
@@ -317,25 +304,31 @@ static int content_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
 	return *ret_why ? 1 : ul_err_nomem(scan->err);
 }
 
-/* A manifest of another program's may be half written: look again. */
+/*
+ * A manifest of another program's may be half written: look again, as long as
+ * patience lasts for the whole store. Not for what no root leads to now or did
+ * when it was last looked at.
+ */
 static int content_read(struct ul_scan *scan, struct queue *queue, uint32_t at,
-			enum ul_media media, bool is_declared,
+			enum ul_media media, bool may_wait,
 			const char **ret_why)
 {
-	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
 	ul_cleanup(ul_buf_release) struct ul_buf bytes = UL_BUF_INIT;
+	struct ul_patience *patience = &scan->store->patience;
+	bool has_waited = false;
 	int rc;
 
 	for (;;) {
 		rc = blob_read(scan, at, &bytes, ret_why);
-		if (!rc)
-			return content_take(scan, queue, at, media, &bytes,
-					    ret_why);
-		if (rc < 0 || !is_declared ||
-		    ul_clock_mono_ns() >= scan->retry_until_ns)
-			return rc;
-		nanosleep(&pause, NULL);
+		if (rc <= 0 || !may_wait || !ul_patience_wait(patience))
+			break;
+		has_waited = true;
 	}
+	if (rc)
+		return rc;
+	if (has_waited)
+		ul_patience_renew(patience);
+	return content_take(scan, queue, at, media, &bytes, ret_why);
 }
 
 /* What such a type promises has to be there. */
@@ -348,29 +341,19 @@ static bool is_document(enum ul_media media)
 static bool looks_like_json(struct ul_scan *scan, uint32_t at)
 {
 	const struct ul_object *object = &scan->record->objects[at];
+	char path[UL_DIGEST_TEXT_MAX];
 	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_digest digest;
 	char first;
 
-	if (strncmp(object->key, "sha256:", 7))
+	if (!ul_digest_parse(object->key, &digest))
 		return false;
-	fd = openat(scan->store->blobs_fd, object->key + 7,
+	ul_digest_format_path(&digest, path);
+	fd = openat(scan->store->blobs_fd, path,
 		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	return fd >= 0 && read(fd, &first, 1) == 1 &&
 	       (first == '{' || first == ' ' || first == '\t' ||
 		first == '\r' || first == '\n');
-}
-
-/*
- * Blobs of other algorithms than sha256 are no items of ours, but a manifest
- * among them refers to blobs that are.
- */
-bool ul_embedded_blob_is_elsewhere(const struct ul_embedded *store,
-				   const char *key)
-{
-	char path[UL_DIGEST_TEXT_MAX + 8];
-
-	return strncmp(key, "sha256:", 7) && blob_path(key, path) &&
-	       !faccessat(store->oci_fd, path, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
@@ -382,14 +365,15 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	const char *why = NULL;
 	int rc = 1;
 
-	if (object->content != UL_CONTENT_UNKNOWN ||
-	    (!item && !(is_declared && ul_embedded_blob_is_elsewhere(
-					   scan->store, object->key))))
+	if (object->content != UL_CONTENT_UNKNOWN || !item)
 		return 0;
 	if (is_declared || (media != UL_MEDIA_LAYER &&
 			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&
 			    looks_like_json(scan, at)))
-		rc = content_read(scan, queue, at, media, is_declared, &why);
+		rc = content_read(
+		    scan, queue, at, media,
+		    is_declared && (queue->is_of_roots || object->is_reachable),
+		    &why);
 	if (rc < 0)
 		return rc;
 	object = &scan->record->objects[at];
@@ -429,9 +413,34 @@ static int queue_recorded(struct ul_scan *scan, struct queue *queue)
 	return 0;
 }
 
+static bool queue_leased(struct ul_scan *scan, struct queue *queue)
+{
+	const struct ul_leases *leases = &scan->leases;
+	size_t i, r;
+
+	for (i = 0; i < leases->len; i++) {
+		const struct ul_lease *lease = &leases->leases[i];
+
+		for (r = 0; r < lease->resource_count; r++) {
+			uint32_t at =
+			    ul_record_find(scan->record, UL_KIND_BLOB, "", "",
+					   lease->resources[r].key);
+
+			if (lease->resources[r].kind == UL_KIND_BLOB &&
+			    !queue_add(scan, queue, at))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* First what roots lead to, then what else is here. */
 int scan_content(struct ul_scan *scan)
 {
-	ul_cleanup(queue_release) struct queue queue = { .objects = NULL };
+	ul_cleanup(queue_release) struct queue queue = {
+		.objects = NULL,
+		.is_of_roots = true,
+	};
 	size_t i;
 	int rc;
 
@@ -440,7 +449,10 @@ int scan_content(struct ul_scan *scan)
 		    !queue_add(scan, &queue, (uint32_t)i))
 			return ul_err_nomem(scan->err);
 	}
+	if (!queue_leased(scan, &queue))
+		return ul_err_nomem(scan->err);
 	rc = queue_recorded(scan, &queue);
+	queue.is_of_roots = false;
 	for (i = 0; !rc && i < scan->record->object_count; i++) {
 		/* What is neither here nor named is about to be forgotten. */
 		if (scan->record->objects[i].kind != UL_KIND_BLOB ||

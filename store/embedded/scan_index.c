@@ -81,13 +81,15 @@ static int scan_entry(struct ul_scan *scan, size_t i, struct entry_pair *pair)
 {
 	const struct ul_layout_entry *entry =
 	    ul_layout_index_entry(scan->index, i);
+	const char *key = ul_layout_entry_key(entry, &scan->view->arena);
 	char digest[UL_DIGEST_TEXT_MAX];
 
+	if (!key)
+		return ul_err_nomem(scan->err);
 	ul_digest_format(&entry->descriptor.digest, digest);
 	pair->entry = i;
 	pair->blob = scan_object(scan, UL_KIND_BLOB, digest);
-	pair->image = scan_object(scan, UL_KIND_IMAGE,
-				  entry->name ? entry->name : digest);
+	pair->image = scan_object(scan, UL_KIND_IMAGE, key);
 	if (pair->blob == UL_OBJECT_NONE || pair->image == UL_OBJECT_NONE)
 		return ul_err_nomem(scan->err);
 	return entry_describe(scan, pair->blob, &entry->descriptor);
@@ -149,7 +151,8 @@ static int scan_image(struct ul_scan *scan, const struct entry_pair *pairs,
 	if (!ul_record_set_refs(scan->record, image, refs, ref_count))
 		return ul_err_nomem(scan->err);
 	if (first->name)
-		rc = name_seen(scan, pairs->entry, first->name,
+		rc = name_seen(scan, pairs->entry,
+			       scan->record->objects[image].key,
 			       scan->record->objects[pairs->blob].key);
 	return rc;
 }
@@ -287,9 +290,9 @@ static void index_taken(struct ul_scan *scan)
 		if (record->objects[i].is_named && !scan->objects[i].is_named)
 			image_named(scan, (uint32_t)i, false);
 	}
-	if (record->index_hash == scan->view->roots_stamp)
+	if (record->index_hash == scan->view->roots_stamp.hash)
 		return;
-	record->index_hash = scan->view->roots_stamp;
+	record->index_hash = scan->view->roots_stamp.hash;
 	record->store_dirty = true;
 }
 
@@ -298,7 +301,7 @@ static int index_read(struct ul_scan *scan)
 {
 	uint64_t known_hash =
 	    scan->options->for_change ? 0 : scan->record->index_hash;
-	uint64_t *stamp = &scan->view->roots_stamp;
+	struct ul_index_stamp *stamp = &scan->view->roots_stamp;
 	int rc = ul_embedded_index_read_new(scan->store, known_hash,
 					    &scan->index, stamp, scan->err);
 

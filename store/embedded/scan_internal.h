@@ -43,11 +43,10 @@ struct ul_scan {
 	struct ul_snapshots snapshots;
 	struct scan_object *objects; /* owned; by object number */
 	size_t object_cap;
-	int64_t retry_until_ns; /* damaged manifests are read again till then */
-	struct ul_mark mark;    /* from all roots */
-	struct ul_map groups;   /* digest -> group node */
-	bool is_new_layout;     /* not the directory that the record is of */
-	bool is_last_try;       /* a report is right without being recorded */
+	struct ul_mark mark;  /* from all roots */
+	struct ul_map groups; /* digest -> group node */
+	bool is_new_layout;   /* not the directory that the record is of */
+	bool is_last_try;     /* a report is right without being recorded */
 	struct ul_err *err;
 };
 

@@ -1,4 +1,3 @@
-#define XXH_INLINE_ALL
 #include "store/embedded/store.h"
 
 #include <assert.h>
@@ -13,15 +12,15 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
-#include "base/holder.h"
 #include "base/mem.h"
+#include "base/patience.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
 #include "store/embedded/form.h"
@@ -33,12 +32,7 @@
 #include "store/oci/json.h"
 #include "store/oci/layout.h"
 
-enum {
-	LOCK_WAIT_MS = 30000,
-	INDEX_WAIT_MS = 5000,
-	INDEX_PAUSE_MS = 50,
-	LAYOUT_RETRY_MS = 500
-};
+enum { LOCK_WAIT_MS = 30000, DAMAGE_WAIT_MS = 5000, LAYOUT_RETRY_MS = 500 };
 
 enum { LAYOUT_MARKER_MAX_BYTES = 4096 };
 
@@ -94,8 +88,8 @@ struct ul_embedded *ul_embedded_new(const struct ul_form *form,
 	store->root_fd = store->oci_fd = store->blobs_fd = -1;
 	store->snapshots_fd = store->ingest_fd = store->trash_fd = -1;
 	store->lock_wait_ms = LOCK_WAIT_MS;
-	store->index_wait_ms = INDEX_WAIT_MS;
-	store->damage_wait_ms = INDEX_WAIT_MS;
+	store->patience.limit_ms = DAMAGE_WAIT_MS;
+	store->index_lock = UL_INDEX_LOCK_INIT;
 	store->state_path = ul_strdup(state_path);
 	store->form = form;
 	store->path = ul_strdup(path);
@@ -201,15 +195,13 @@ static int layout_marker_check(struct ul_embedded *store, struct ul_err *err)
 /* skopeo truncates it, and writes it again, as it does the index. */
 int ul_layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
 {
-	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
-	int waited_ms, rc;
+	struct ul_patience patience = { .limit_ms = LAYOUT_RETRY_MS };
+	int rc;
 
-	for (waited_ms = 0;; waited_ms += INDEX_PAUSE_MS) {
+	do {
 		rc = layout_marker_check(store, err);
-		if (rc != UL_E_CORRUPT || waited_ms >= LAYOUT_RETRY_MS)
-			return rc;
-		nanosleep(&pause, NULL);
-	}
+	} while (rc == UL_E_CORRUPT && ul_patience_wait(&patience));
+	return rc;
 }
 
 /*
@@ -237,7 +229,7 @@ static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 		const char *name;
 	} dirs[] = {
 		{ &store->oci_fd, "oci" },
-		{ &store->blobs_fd, "oci/blobs/sha256" },
+		{ &store->blobs_fd, "oci/blobs" },
 		{ &store->snapshots_fd, "snapshots" },
 		{ &store->ingest_fd, "ingest" },
 		{ &store->trash_fd, "trash" },
@@ -315,6 +307,29 @@ static int db_identity(struct ul_embedded *store, char ret_uid[33],
 	return rc < 0 ? rc : 0;
 }
 
+static int has_no_blobs(struct ul_embedded *store, bool *ret_none,
+			struct ul_err *err)
+{
+	bool is_empty = true;
+	uint8_t alg;
+	int rc = 0;
+
+	for (alg = UL_DIGEST_SHA256; is_empty && !rc && ul_digest_size(alg);
+	     alg++) {
+		ul_cleanup(ul_closep) int fd = -1;
+
+		rc = ul_dir_open(store->blobs_fd, ul_digest_alg_name(alg), &fd,
+				 err);
+		if (!rc)
+			rc = dir_is_empty(fd, &is_empty, err);
+		else if (rc == UL_E_ABSENT && alg != UL_DIGEST_SHA256)
+			rc = 0;
+	}
+	if (!rc)
+		*ret_none = is_empty;
+	return rc;
+}
+
 static int generation_in_db(struct ul_embedded *store, int64_t generation,
 			    struct ul_err *err);
 
@@ -328,7 +343,7 @@ static int may_adopt(struct ul_embedded *store, bool *ret_may,
 
 	if (!rc && !*store->identity_problem &&
 	    ul_embedded_is_mismatched(store, uid, generation)) {
-		rc = dir_is_empty(store->blobs_fd, &no_blobs, err);
+		rc = has_no_blobs(store, &no_blobs, err);
 		if (!rc)
 			rc = dir_is_empty(store->snapshots_fd, &no_snapshots,
 					  err);
@@ -487,13 +502,9 @@ static int reopen_db(struct ul_embedded *store, struct ul_err *err)
 
 static int lock_take(struct ul_embedded *store, struct ul_err *err)
 {
-	char holder[UL_HOLDER_MAX];
 	int rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
 			    store->waiting, store->waiting_arg, err);
 
-	if (rc == UL_E_BUSY)
-		return ul_err_set(err, UL_E_BUSY, "locked by %s",
-				  ul_holder_text(store->root_fd, holder));
 	if (rc)
 		return rc;
 	store->is_locked = true;
@@ -548,42 +559,14 @@ void ul_embedded_unlockp(struct ul_embedded **locked)
 	*locked = NULL;
 }
 
-static int index_read_once(struct ul_embedded *store, uint64_t known_hash,
-			   struct ul_layout_index **ret_index,
-			   uint64_t *ret_hash, struct ul_err *err)
-{
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
-	uint64_t hash;
-	int rc = ul_file_read(store->oci_fd, "index.json", UL_INDEX_MAX_BYTES,
-			      &text, err);
-
-	if (rc == UL_E_ABSENT)
-		return ul_err_set(err, UL_E_CORRUPT, "index.json is missing");
-	if (rc)
-		return rc;
-	hash = XXH3_64bits(text.data, text.len);
-	if (!known_hash || hash != known_hash)
-		rc = ul_layout_index_parse(ul_buf_str(&text), text.len,
-					   ret_index, err);
-	if (!rc && ret_hash)
-		*ret_hash = hash;
-	return rc;
-}
-
 int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 			       struct ul_layout_index **ret_index,
-			       uint64_t *ret_hash, struct ul_err *err)
+			       struct ul_index_stamp *ret_stamp,
+			       struct ul_err *err)
 {
-	const struct timespec pause = { .tv_nsec = INDEX_PAUSE_MS * 1000000L };
-	int waited_ms, rc;
+	int rc = ul_index_file_read(store->oci_fd, &store->patience, known_hash,
+				    ret_index, ret_stamp, err);
 
-	for (waited_ms = 0;; waited_ms += INDEX_PAUSE_MS) {
-		rc = index_read_once(store, known_hash, ret_index, ret_hash,
-				     err);
-		if (rc != UL_E_CORRUPT || waited_ms >= store->index_wait_ms)
-			break;
-		nanosleep(&pause, NULL);
-	}
 	return rc ? ul_err_wrap(err, "%s/%sindex.json", store->path,
 				store->form->layout)
 		  : 0;
@@ -591,42 +574,25 @@ int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 
 int ul_embedded_index_read(struct ul_embedded *store,
 			   struct ul_layout_index **ret_index,
-			   uint64_t *ret_hash, struct ul_err *err)
+			   struct ul_index_stamp *ret_stamp, struct ul_err *err)
 {
-	return ul_embedded_index_read_new(store, 0, ret_index, ret_hash, err);
-}
-
-static int index_expect(struct ul_embedded *store, uint64_t expected_hash,
-			struct ul_err *err)
-{
-	struct ul_layout_index *index = NULL;
-	uint64_t hash;
-	int rc = index_read_once(store, 0, &index, &hash, err);
-
-	ul_layout_index_free(index);
-	if (rc && rc != UL_E_CORRUPT)
-		return rc;
-	if (rc || hash != expected_hash)
-		return ul_err_set(err, UL_E_CONFLICT,
-				  "%s/%sindex.json was changed by another "
-				  "program just now; try again",
-				  store->path, store->form->layout);
-	return 0;
+	return ul_embedded_index_read_new(store, 0, ret_index, ret_stamp, err);
 }
 
 int ul_embedded_index_write(struct ul_embedded *store,
 			    const struct ul_layout_index *index,
-			    uint64_t expected_hash, struct ul_err *err)
+			    const struct ul_index_stamp *expected,
+			    struct ul_err *err)
 {
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
-	int rc = ul_layout_index_dump(index, &text, err);
+	int rc;
 
-	if (!rc)
-		rc = index_expect(store, expected_hash, err);
-	if (!rc)
-		rc = ul_file_replace(store->oci_fd, "index.json", text.data,
-				     text.len, 0644, err);
-	return rc ? ul_err_wrap(err, "writing the index") : 0;
+	assert(store->is_locked);
+	store->index_lock.waiting = store->waiting;
+	store->index_lock.waiting_arg = store->waiting_arg;
+	rc = ul_index_file_replace(store->oci_fd, &store->index_lock, index,
+				   expected, err);
+	return rc ? ul_err_wrap(err, "writing the index of %s/oci", store->path)
+		  : 0;
 }
 
 int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,

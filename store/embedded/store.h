@@ -16,7 +16,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fs.h"
+#include "base/patience.h"
 #include "store/backend.h"
+#include "store/oci/index_file.h"
+#include "store/oci/index_lock.h"
 
 struct ul_buf;
 struct ul_err;
@@ -26,12 +30,15 @@ struct ul_layout_index;
 struct ul_embedded {
 	struct ul_store base; /* first: a ul_store is one of these */
 	const struct ul_form *form;
-	char *state_path;              /* owned */
-	char *path;                    /* owned: STATE/store, or the layout */
-	char *record_path;             /* owned: what the database calls it */
-	char *name;                    /* owned: "embedded", "oci:PATH" */
-	char *db_path;                 /* owned: STATE/ullage.db */
-	int root_fd, oci_fd, blobs_fd; /* blobs/sha256 */
+	char *state_path;    /* owned */
+	char *path;          /* owned: STATE/store, or the layout */
+	char *record_path;   /* owned: what the database calls it */
+	char *name;          /* owned: "embedded", "oci:PATH" */
+	char *db_path;       /* owned: STATE/ullage.db */
+	int root_fd, oci_fd; /* the store's, the layout's */
+	/* The layout's blobs, with a folder for each algorithm; in one of
+	 * others -1 where it has none. */
+	int blobs_fd;
 	/* Of an OCI layout -1, the trash's while there is none. */
 	int snapshots_fd, ingest_fd, trash_fd;
 	struct ul_db *db;           /* owned; base.db is the same */
@@ -47,11 +54,13 @@ struct ul_embedded {
 	bool is_locked;
 	char trash_folder[64]; /* of the run under way, made by
 				  ul_sweep_keep_names(); "" for none */
-	int lock_wait_ms;      /* 30 s; tests lower all three */
-	int index_wait_ms;     /* 5 s */
-	int damage_wait_ms;    /* 5 s; a damaged manifest, over a whole scan */
-	/* Called once when another process holds the lock; may be NULL. */
-	void (*waiting)(void *arg);
+	int lock_wait_ms;      /* 30 s; tests lower these */
+	struct ul_index_lock index_lock;
+	/* With a damaged index or manifest: 5 s for all that this handle does,
+	 * so that a command waits in vain once. */
+	struct ul_patience patience;
+	/* Called once when another process holds a lock; may be NULL. */
+	ul_waiting *waiting;
 	void *waiting_arg;
 };
 
@@ -90,27 +99,22 @@ void ul_embedded_unlock(struct ul_embedded *store);
 void ul_embedded_unlockp(struct ul_embedded **locked); /* cleanup form */
 
 /*
- * Read index.json whole: again for up to 5 seconds while another program is
- * writing it. *ret_hash (may be NULL) identifies this content.
- * Returns: 0, UL_E_CORRUPT (still not whole), UL_E_LIMIT, UL_E_IO, UL_E_NOMEM.
+ * ul_index_file_read() and ul_index_file_replace() of this store's layout,
+ * the latter under the lock. With the hash of a content that is known (_new; 0
+ * is none) *ret_index stays as it is where it is that.
  */
 int ul_embedded_index_read(struct ul_embedded *store,
 			   struct ul_layout_index **ret_index,
-			   uint64_t *ret_hash, struct ul_err *err);
-
-/* The same, but *ret_index stays as it is where the content is the one of
- * `known_hash` (0: of none). */
+			   struct ul_index_stamp *ret_stamp,
+			   struct ul_err *err);
 int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 			       struct ul_layout_index **ret_index,
-			       uint64_t *ret_hash, struct ul_err *err);
-
-/*
- * Replace index.json, durably, under the lock. UL_E_CONFLICT, nothing done,
- * where its content is no longer the one of `expected_hash`.
- */
+			       struct ul_index_stamp *ret_stamp,
+			       struct ul_err *err);
 int ul_embedded_index_write(struct ul_embedded *store,
 			    const struct ul_layout_index *index,
-			    uint64_t expected_hash, struct ul_err *err);
+			    const struct ul_index_stamp *expected,
+			    struct ul_err *err);
 
 /*
  * A change of what lives in the database alone (leases, snapshots), under
@@ -126,6 +130,21 @@ int ul_embedded_change_begin(struct ul_embedded *store, struct ul_db **ret_tx,
 			     struct ul_err *err);
 int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 			      struct ul_err *err);
+
+/*
+ * The folder of an algorithm's blobs. *ret_fd stays as it is where there is
+ * none, or something that is no folder. UL_E_IO.
+ */
+int ul_embedded_blob_folder_open(struct ul_embedded *store, uint8_t alg,
+				 int *ret_fd, struct ul_err *err);
+
+/*
+ * Under the lock: the folder of an algorithm's blobs, made where there is none;
+ * and what was renamed to or from these folders made durable. UL_E_IO.
+ */
+int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
+			    struct ul_err *err);
+int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err);
 
 /*
  * Whether something is wrong between store and database: one that does not

@@ -5,11 +5,15 @@
  *	1. the index is what the view saw           (else nothing is done)
  *	2. trash/DATABASE-RUN-RANDOM/record.json says what will lie there
  *	3. rows of snapshots and leases leave the database
- *	4. renames, then the folders are synced
+ *	4. renames, in batches: under index.json.lock the index is looked at
+ *	   again, and things are moved for as long as that may be held
+ *	5. the folders are synced
  *
  * A stop after 3 leaves folders without a record (orphaned, kept for the
- * grace period) and a trash that says where they belong. Nothing
- * is deleted here; deleting takes only what lies in the trash.
+ * grace period) and a trash that says where they belong. An index that is no
+ * longer the same ends the moving: the records of what was not moved come
+ * back, and the next scan brings back what is needed of the rest. Nothing is
+ * deleted here; deleting takes only what lies in the trash.
  */
 #include <assert.h>
 #include <errno.h>
@@ -36,6 +40,34 @@
 #include "store/embedded/trash.h"
 #include "store/oci/layout.h"
 #include "store/view.h"
+
+/* Under index.json.lock, from here to ul_index_lock_drop(), which is the
+ * caller's only where this is 0. */
+static int batch_begin(struct ul_embedded *store, const struct ul_view *view,
+		       struct ul_err *err)
+{
+	int rc;
+
+	store->index_lock.waiting = store->waiting;
+	store->index_lock.waiting_arg = store->waiting_arg;
+	rc = ul_index_lock_take(&store->index_lock, store->oci_fd, err);
+	if (rc)
+		return rc;
+	rc = ul_index_file_expect(store->oci_fd, &view->roots_stamp, err);
+	if (rc)
+		ul_index_lock_drop(&store->index_lock);
+	return rc;
+}
+
+static int roots_unchanged(struct ul_embedded *store,
+			   const struct ul_view *view, struct ul_err *err)
+{
+	int rc = batch_begin(store, view, err);
+
+	if (!rc)
+		ul_index_lock_drop(&store->index_lock);
+	return rc;
+}
 
 static int row_delete(struct ul_embedded *store, enum ul_sql sql,
 		      const char *name, const char *key, int64_t store_row,
@@ -249,35 +281,132 @@ static int moved_add(const struct sweep *sweep,
 		   : ul_err_nomem(sweep->err);
 }
 
-static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
+static int move_one(struct sweep *sweep, size_t i, struct ul_swept *swept)
+{
+	const struct ul_trash_item *item = &sweep->record.items[i];
+
+	if (renameat(sweep->store->root_fd, item->path, sweep->dir_fd,
+		     item->name)) {
+		if (errno == ENOENT)
+			return 0;
+		return ul_err_sys(sweep->err, "move %s to the trash",
+				  item->path);
+	}
+	swept->moved_bytes += sweep->item_bytes[i];
+	swept->moved_count++;
+	return moved_add(sweep, item, swept);
+}
+
+/* As many as can be moved while the lock may be held, one at least. */
+static int move_batch(struct sweep *sweep, size_t *next, struct ul_swept *swept)
+{
+	struct ul_index_lock *lock = &sweep->store->index_lock;
+	int rc = batch_begin(sweep->store, sweep->view, sweep->err);
+
+	if (rc)
+		return rc;
+	do {
+		rc = move_one(sweep, *next, swept);
+		if (!rc)
+			++*next;
+	} while (!rc && *next < sweep->record.item_count &&
+		 !ul_index_lock_is_due(lock));
+	ul_index_lock_drop(lock);
+	return rc;
+}
+
+static int snapshot_row_back(struct ul_embedded *store,
+			     const struct ul_trash_item *item,
+			     struct ul_err *err);
+
+/* What is left where it is has its records again. */
+static int rows_back(struct sweep *sweep, size_t first, struct ul_err *err)
 {
 	size_t i;
+	int rc = 0;
 
-	for (i = 0; i < sweep->record.item_count; i++) {
-		const struct ul_trash_item *item = &sweep->record.items[i];
-
-		if (renameat(sweep->store->root_fd, item->path, sweep->dir_fd,
-			     item->name)) {
-			if (errno == ENOENT)
-				continue;
-			return ul_err_sys(sweep->err, "move %s to the trash",
-					  item->path);
-		}
-		swept->moved_bytes += sweep->item_bytes[i];
-		swept->moved_count++;
-		if (moved_add(sweep, item, swept))
-			return sweep->err->code;
+	for (i = first; !rc && i < sweep->record.item_count; i++) {
+		if (sweep->record.items[i].kind == UL_KIND_SNAPSHOT)
+			rc = snapshot_row_back(sweep->store,
+					       &sweep->record.items[i], err);
 	}
+	return rc;
+}
+
+/*
+ * Others who are met in the middle are no failure: what was moved by then was
+ * garbage, or comes back (I6).
+ */
+static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
+{
+	struct ul_err second = UL_ERR_INIT;
+	size_t next = 0;
+	int rc = 0;
+
+	while (!rc && next < sweep->record.item_count) {
+		if (next)
+			ul_index_lock_pause(&sweep->store->index_lock);
+		rc = move_batch(sweep, &next, swept);
+	}
+	if (rc != UL_E_CONFLICT && rc != UL_E_BUSY)
+		return rc;
+	if (rows_back(sweep, next, &second)) {
+		*sweep->err = second;
+		return second.code;
+	}
+	swept->is_cut = next > 0;
+	return swept->is_cut ? 0 : rc;
+}
+
+int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
+			    struct ul_err *err)
+{
+	const char *name = ul_digest_alg_name(alg);
+
+	if (mkdirat(store->blobs_fd, name, 0755) && errno != EEXIST)
+		return ul_err_sys(err, "make directory blobs/%s", name);
 	return 0;
+}
+
+int ul_embedded_blob_folder_open(struct ul_embedded *store, uint8_t alg,
+				 int *ret_fd, struct ul_err *err)
+{
+	int rc;
+
+	if (store->blobs_fd < 0)
+		return 0;
+	rc = ul_dir_open(store->blobs_fd, ul_digest_alg_name(alg), ret_fd, err);
+	return rc == UL_E_ABSENT ||
+		       (rc == UL_E_IO &&
+			(err->sys_errno == ELOOP || err->sys_errno == ENOTDIR))
+		   ? 0
+		   : rc;
+}
+
+int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err)
+{
+	uint8_t alg;
+	int rc = 0;
+
+	if (store->blobs_fd >= 0)
+		rc = ul_fd_sync(store->blobs_fd, "blobs", err);
+	for (alg = UL_DIGEST_SHA256; !rc && ul_digest_size(alg); alg++) {
+		ul_cleanup(ul_closep) int fd = -1;
+
+		rc = ul_embedded_blob_folder_open(store, alg, &fd, err);
+		if (fd >= 0)
+			rc = ul_fd_sync(fd, ul_digest_alg_name(alg), err);
+	}
+	return rc;
 }
 
 /* The folders that things are moved from and put back to. */
 static int folders_sync(struct ul_embedded *store, struct ul_err *err)
 {
-	const int fds[] = { store->blobs_fd, store->snapshots_fd,
-			    store->ingest_fd, store->oci_fd };
+	const int fds[] = { store->snapshots_fd, store->ingest_fd,
+			    store->oci_fd };
 	size_t i;
-	int rc = 0;
+	int rc = ul_embedded_sync_blobs(store, err);
 
 	for (i = 0; !rc && i < ul_array_len(fds); i++) {
 		if (fds[i] >= 0)
@@ -295,7 +424,7 @@ static int sweep_sync(struct sweep *sweep)
 
 static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 {
-	int rc = ul_roots_expect(sweep->store, sweep->view, sweep->err);
+	int rc = roots_unchanged(sweep->store, sweep->view, sweep->err);
 
 	if (!rc)
 		rc = ul_snapshots_load(sweep->store, &sweep->snapshots,
@@ -433,7 +562,9 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 	int rc;
 
 	assert(store->is_locked);
-	rc = doom_all(store, view, positions, count, &doomed, err);
+	rc = roots_unchanged(store, view, err);
+	if (!rc)
+		rc = doom_all(store, view, positions, count, &doomed, err);
 	if (!rc && moved)
 		rc = doom_moved(store, moved, &doomed, err);
 	if (!rc)
@@ -477,6 +608,18 @@ static bool is_there(int dirfd, const char *path)
 	return !faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
+/* Only that of sha256 is part of every layout: others go where they become
+ * empty. */
+static int blob_folder_make(struct ul_embedded *store, const char *key,
+			    struct ul_err *err)
+{
+	struct ul_digest digest;
+
+	if (!ul_digest_parse(key, &digest))
+		return 0;
+	return ul_embedded_blob_folder(store, digest.alg, err);
+}
+
 /*
  * 1 put back, 0 not there, or its place is taken. The record goes first: a
  * folder without one is nobody's, while a record whose folder still lies in
@@ -494,6 +637,8 @@ static int item_back(struct ul_embedded *store, const char *dir,
 		return 0;
 	if (item->kind == UL_KIND_SNAPSHOT)
 		rc = snapshot_row_back(store, item, err);
+	if (item->kind == UL_KIND_BLOB)
+		rc = blob_folder_make(store, item->key, err);
 	if (rc)
 		return rc;
 	if (!renameat2(store->trash_fd, path, store->root_fd, item->path,
@@ -640,8 +785,8 @@ static int entries_back(struct ul_embedded *store,
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
 	size_t i, added = 0;
-	uint64_t hash;
-	int rc = ul_embedded_index_read(store, &index, &hash, err);
+	struct ul_index_stamp stamp;
+	int rc = ul_embedded_index_read(store, &index, &stamp, err);
 
 	for (i = 0; rc >= 0 && i < record->entry_count; i++) {
 		rc = entry_back(index, record->entries[i], err);
@@ -650,7 +795,7 @@ static int entries_back(struct ul_embedded *store,
 	if (rc < 0)
 		return rc;
 	*count += added;
-	return added ? ul_embedded_index_write(store, index, hash, err) : 0;
+	return added ? ul_embedded_index_write(store, index, &stamp, err) : 0;
 }
 
 /* Names come back only to content that is all there. */

@@ -89,6 +89,7 @@ static bool path_is_ours(const struct ul_form *form, const char *path)
 		return false;
 	in_layout = path + len;
 	return is_name_in(in_layout, "blobs/sha256/") ||
+	       is_name_in(in_layout, "blobs/sha512/") ||
 	       is_name_in(in_layout, "ingest/") ||
 	       (!strchr(in_layout, '/') && ul_layout_is_leftover(in_layout));
 }

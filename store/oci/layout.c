@@ -173,6 +173,38 @@ ul_layout_index_entry(const struct ul_layout_index *index, size_t i)
 	return &index->entries[i];
 }
 
+static bool is_escaped(const char *name)
+{
+	struct ul_digest digest;
+
+	return name[0] == '=' || ul_digest_parse(name, &digest);
+}
+
+const char *ul_layout_entry_key(const struct ul_layout_entry *entry,
+				struct ul_arena *arena)
+{
+	size_t len = entry->name ? strlen(entry->name) : UL_DIGEST_TEXT_MAX;
+	char *key;
+
+	if (entry->name && !is_escaped(entry->name))
+		return entry->name;
+	key = ul_arena_alloc(arena, len + 2);
+	if (key && entry->name)
+		snprintf(key, len + 2, "=%s", entry->name);
+	else if (key)
+		ul_digest_format(&entry->descriptor.digest, key);
+	return key;
+}
+
+const char *ul_layout_key_name(const char *key)
+{
+	struct ul_digest digest;
+
+	if (ul_digest_parse(key, &digest))
+		return NULL;
+	return key[0] == '=' ? key + 1 : key;
+}
+
 /* Takes `json` over, on failure too. */
 static int entry_append(struct ul_layout_index *index, json_t *json,
 			struct ul_err *err)

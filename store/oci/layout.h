@@ -52,6 +52,20 @@ const struct ul_layout_entry *
 ul_layout_index_entry(const struct ul_layout_index *index, size_t i);
 
 /*
+ * What an entry goes by in records and on the command line: its name; its
+ * digest where it has none. Other programs write what they like for a name: one
+ * that looks like a digest, so that it would be taken for an entry without a
+ * name, and one with a '=' before it, has one '=' more there.
+ * Returns: text of the entry or the arena; NULL without memory.
+ */
+struct ul_arena;
+const char *ul_layout_entry_key(const struct ul_layout_entry *entry,
+				struct ul_arena *arena);
+
+/* The name that a key stands for; NULL where it is a digest. */
+const char *ul_layout_key_name(const char *key);
+
+/*
  * Add an entry at the end: the descriptor (media type, digest, size,
  * platform, artifact type, its annotations) and, where name is not NULL, the
  * name in both annotations: ref.name always, io.containerd.image.name only

@@ -116,7 +116,7 @@ static int entries_walk(struct export *export, struct ul_err *err)
 		return rc;
 	export->source.ingest = &export->ingest;
 	export->walk.source = &export->source;
-	rc = ul_dir_open(export->store->oci_fd, "blobs/sha256",
+	rc = ul_dir_open(export->store->oci_fd, "blobs",
 			 &export->source.blobs_fd, err);
 	for (i = 0; !rc && i < count; i++)
 		rc = ul_import_walk_root(&export->walk,
@@ -252,19 +252,19 @@ static int put_blob(struct export *export, const struct ul_held *held,
 		    struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd = -1;
-	char path[sizeof "blobs/sha256/" + UL_DIGEST_HEX_MAX];
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[sizeof "blobs/" + UL_DIGEST_TEXT_MAX] = "blobs/";
+	char text[UL_DIGEST_TEXT_MAX];
 	int rc = ul_ingest_blob_open(&export->ingest, held, &fd, err);
 
 	if (rc)
 		return rc;
-	ul_digest_format_hex(&held->digest, hex);
-	snprintf(path, sizeof path, "blobs/sha256/%s", hex);
+	ul_digest_format(&held->digest, text);
+	ul_digest_format_path(&held->digest, path + strlen(path));
 	rc = put_header(export, path, AE_IFREG, 0444, held->size_bytes, err);
 	if (!rc)
 		rc = copy_blob(export, fd, held, err);
 	if (rc && rc != UL_E_CANCELED && !export->err.code)
-		return ul_err_wrap(err, "blob sha256:%.12s", hex);
+		return ul_err_wrap(err, "blob %.19s", text);
 	export->result.blob_count++;
 	return rc;
 }
@@ -273,6 +273,14 @@ static int held_cmp(const void *a, const void *b)
 {
 	return ul_digest_cmp(&(*(struct ul_held *const *)a)->digest,
 			     &(*(struct ul_held *const *)b)->digest);
+}
+
+static int put_folder(struct export *export, uint8_t alg, struct ul_err *err)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "blobs/%s/", ul_digest_alg_name(alg));
+	return put_header(export, path, AE_IFDIR, 0755, 0, err);
 }
 
 static int put_blobs(struct export *export, struct ul_err *err)
@@ -294,10 +302,17 @@ static int put_blobs(struct export *export, struct ul_err *err)
 	qsort(held, len, sizeof *held, held_cmp);
 	rc = put_header(export, "blobs/", AE_IFDIR, 0755, 0, err);
 	if (!rc)
-		rc =
-		    put_header(export, "blobs/sha256/", AE_IFDIR, 0755, 0, err);
-	for (i = 0; !rc && i < len; i++)
-		rc = put_blob(export, held[i], err);
+		rc = put_folder(export, UL_DIGEST_SHA256, err);
+	for (i = 0; !rc && i < len; i++) {
+		uint8_t alg = held[i]->digest.alg;
+
+		/* In order of their digests, the algorithm first. */
+		if (alg != UL_DIGEST_SHA256 &&
+		    (!i || held[i - 1]->digest.alg != alg))
+			rc = put_folder(export, alg, err);
+		if (!rc)
+			rc = put_blob(export, held[i], err);
+	}
 	return rc;
 }
 

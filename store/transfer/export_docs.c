@@ -221,10 +221,10 @@ static int choose(struct choice *choice, const struct ul_digest *digest,
 
 static json_t *blob_path(const struct ul_digest *digest)
 {
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[UL_DIGEST_TEXT_MAX];
 
-	ul_digest_format_hex(digest, hex);
-	return json_sprintf("blobs/sha256/%s", hex);
+	ul_digest_format_path(digest, path);
+	return json_sprintf("blobs/%s", path);
 }
 
 static json_t *image_json(const struct ul_manifest *manifest, const char *name)

@@ -319,18 +319,12 @@ static bool is_document(const struct ul_import_task *task)
 static int take(struct ul_import_walk *walk, const struct ul_import_task *task,
 		struct ul_import_node *node, struct ul_err *err)
 {
-	char text[WHERE_MAX];
 	int rc;
 
 	if (node->held)
 		return 1;
 	if (task->descriptor.is_size_unknown)
 		return 0;
-	if (task->descriptor.digest.alg != UL_DIGEST_SHA256 &&
-	    task->need != NEED_NOTHING)
-		return ul_err_set(err, UL_E_UNSUPPORTED,
-				  "blob %s: this store keeps sha256 alone",
-				  where(task, text));
 	rc = ul_source_take(walk->source, &task->descriptor, is_document(task),
 			    &node->held, err);
 	/* Text that looks like a descriptor may say anything. */

@@ -171,10 +171,13 @@ static bool has_length(int dirfd, const char *path, uint64_t size_bytes)
 }
 
 /* Whether what was found not to be usable stands in the blob's place. */
-static bool is_damaged(const struct ul_ingest *ingest, const char *hex,
-		       uint64_t size_bytes)
+static bool is_damaged(const struct ul_ingest *ingest,
+		       const struct ul_digest *digest, uint64_t size_bytes)
 {
-	return has_length(ingest->store->blobs_fd, hex, size_bytes);
+	char path[UL_DIGEST_TEXT_MAX];
+
+	ul_digest_format_path(digest, path);
+	return has_length(ingest->store->blobs_fd, path, size_bytes);
 }
 
 /* As ul_ingest_reuse(), for a file that stands somewhere. */
@@ -211,19 +214,18 @@ int ul_ingest_reuse(struct ul_ingest *ingest, const struct ul_digest *digest,
 		    struct ul_held **ret_held, struct ul_err *err)
 {
 	struct ul_held held = { .digest = *digest, .size_bytes = size_bytes };
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char hex[UL_DIGEST_HEX_MAX + 1], path[UL_DIGEST_TEXT_MAX];
 	int rc;
 
 	if (ul_ingest_find(ingest, digest)) {
 		*ret_held = ul_ingest_find(ingest, digest);
 		return (*ret_held)->size_bytes == size_bytes;
 	}
-	if (digest->alg != UL_DIGEST_SHA256)
-		return 0;
 	ul_digest_format_hex(digest, hex);
+	ul_digest_format_path(digest, path);
 	is_checked = is_checked || ingest->is_verifying;
 	held.where = UL_HELD_STORE;
-	rc = file_is_usable(ingest, ingest->store->blobs_fd, hex, &held,
+	rc = file_is_usable(ingest, ingest->store->blobs_fd, path, &held,
 			    is_checked, err);
 	if (!rc) {
 		held.where = UL_HELD_LINKED;
@@ -231,8 +233,8 @@ int ul_ingest_reuse(struct ul_ingest *ingest, const struct ul_digest *digest,
 	}
 	if (rc <= 0)
 		return rc;
-	held.is_replacing =
-	    held.where == UL_HELD_LINKED && is_damaged(ingest, hex, size_bytes);
+	held.is_replacing = held.where == UL_HELD_LINKED &&
+			    is_damaged(ingest, digest, size_bytes);
 	rc = held_add(ingest, &held, ret_held, err);
 	return rc ? rc : 1;
 }
@@ -338,7 +340,8 @@ static int adding_end(struct adding *adding, struct ul_held *held,
 		return ul_err_sys(err, "rename to %s", hex);
 	ul_closep(&adding->fd);
 	held->where = UL_HELD_NEW;
-	held->is_replacing = is_damaged(ingest, hex, held->size_bytes);
+	held->is_replacing =
+	    is_damaged(ingest, &held->digest, held->size_bytes);
 	rc = held_add(ingest, held, ret_held, err);
 	if (!rc)
 		ingest->written_bytes += held->size_bytes;
@@ -429,12 +432,16 @@ int ul_ingest_blob_open(const struct ul_ingest *ingest,
 			const struct ul_held *held, int *ret_fd,
 			struct ul_err *err)
 {
-	char hex[UL_DIGEST_HEX_MAX + 1];
-	int fd, dirfd = held->where == UL_HELD_STORE ? ingest->store->blobs_fd
-						     : ingest->fd;
+	char hex[UL_DIGEST_HEX_MAX + 1], path[UL_DIGEST_TEXT_MAX];
+	int fd;
 
 	ul_digest_format_hex(&held->digest, hex);
-	fd = openat(dirfd, hex, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ul_digest_format_path(&held->digest, path);
+	if (held->where == UL_HELD_STORE)
+		fd = openat(ingest->store->blobs_fd, path,
+			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	else
+		fd = openat(ingest->fd, hex, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "blob %s was removed meanwhile; try again",

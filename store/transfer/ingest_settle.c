@@ -166,25 +166,28 @@ static const char *trash_path(const struct settling *settling,
 }
 
 static bool is_in_place(const struct settling *settling,
-			const struct ul_held *held, const char *hex)
+			const struct ul_held *held)
 {
-	return has_length(settling->ingest->store->blobs_fd, hex,
+	char path[UL_DIGEST_TEXT_MAX];
+
+	ul_digest_format_path(&held->digest, path);
+	return has_length(settling->ingest->store->blobs_fd, path,
 			  held->size_bytes);
 }
 
 static int held_expect(const struct settling *settling,
 		       const struct ul_held *held, struct ul_err *err)
 {
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char text[UL_DIGEST_TEXT_MAX];
 
-	ul_digest_format_hex(&held->digest, hex);
-	if (held->where != UL_HELD_STORE || is_in_place(settling, held, hex) ||
+	ul_digest_format(&held->digest, text);
+	if (held->where != UL_HELD_STORE || is_in_place(settling, held) ||
 	    trash_path(settling, held))
 		return 0;
 	return ul_err_set(err, UL_E_CONFLICT,
-			  "blob sha256:%.12s, which the store had, was removed "
+			  "blob %.19s, which the store had, was removed "
 			  "meanwhile; try again",
-			  hex);
+			  text);
 }
 
 static int move(int from_fd, const char *from, int to_fd, const char *to,
@@ -200,19 +203,23 @@ static int held_place(const struct settling *settling,
 {
 	const struct ul_ingest *ingest = settling->ingest;
 	const char *trashed = NULL;
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char hex[UL_DIGEST_HEX_MAX + 1], path[UL_DIGEST_TEXT_MAX];
 	int rc;
 
 	ul_digest_format_hex(&held->digest, hex);
+	ul_digest_format_path(&held->digest, path);
 	/* Another import may have been faster. */
-	if (is_in_place(settling, held, hex) && !held->is_replacing)
+	if (is_in_place(settling, held) && !held->is_replacing)
 		return 0;
+	rc = ul_embedded_blob_folder(ingest->store, held->digest.alg, err);
+	if (rc)
+		return rc;
 	if (held->where != UL_HELD_NEW)
 		trashed = trash_path(settling, held);
 	if (held->where == UL_HELD_STORE)
 		return move(ingest->store->trash_fd, trashed,
-			    ingest->store->blobs_fd, hex, err);
-	rc = move(ingest->fd, hex, ingest->store->blobs_fd, hex, err);
+			    ingest->store->blobs_fd, path, err);
+	rc = move(ingest->fd, hex, ingest->store->blobs_fd, path, err);
 	/* It has only our name now, as when it is taken out of the trash. */
 	if (!rc && trashed)
 		unlinkat(ingest->store->trash_fd, trashed, 0);
@@ -235,7 +242,7 @@ static int settle(struct settling *settling, struct ul_err *err)
 		if (ingest->held[i]->is_needed)
 			rc = held_place(settling, ingest->held[i], err);
 	}
-	return rc ? rc : ul_fd_sync(ingest->store->blobs_fd, "blobs", err);
+	return rc ? rc : ul_embedded_sync_blobs(ingest->store, err);
 }
 
 int ul_ingest_settle(struct ul_ingest *ingest, struct ul_err *err)

@@ -61,10 +61,10 @@ static int open_layout(struct ul_source *source, int fd, struct ul_err *err)
 		return rc;
 	source->has_index = true;
 	source->has_manifest = rc > 0;
-	rc = ul_dir_open(fd, "blobs/sha256", &source->blobs_fd, err);
+	rc = ul_dir_open(fd, "blobs", &source->blobs_fd, err);
 	if (rc == UL_E_ABSENT)
 		return ul_err_set(err, UL_E_CORRUPT,
-				  "is no OCI layout: it has no blobs/sha256");
+				  "is no OCI layout: it has no blobs");
 	return rc;
 }
 
@@ -145,11 +145,12 @@ static int layout_open(const struct ul_source *source,
 		       struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd = -1;
-	char text[UL_DIGEST_TEXT_MAX];
+	char text[UL_DIGEST_TEXT_MAX], path[UL_DIGEST_TEXT_MAX];
 	struct stat st;
 
 	ul_digest_format(&descriptor->digest, text);
-	fd = openat(source->blobs_fd, text + sizeof "sha256:" - 1,
+	ul_digest_format_path(&descriptor->digest, path);
+	fd = openat(source->blobs_fd, path,
 		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -216,8 +217,6 @@ int ul_source_take(struct ul_source *source,
 		   const struct ul_descriptor *descriptor, bool is_document,
 		   struct ul_held **ret_held, struct ul_err *err)
 {
-	if (descriptor->digest.alg != UL_DIGEST_SHA256)
-		return 0;
 	if (source->blobs_fd < 0)
 		return archive_take(source, descriptor, ret_held, err);
 	return layout_take(source, descriptor, is_document, ret_held, err);
@@ -271,47 +270,76 @@ static int blobs_of_ingest(const struct ul_source *source,
 	return 0;
 }
 
-static bool blob_describe(const struct ul_source *source, const char *name,
-			  struct ul_source_blob *ret)
+struct blob_list {
+	struct ul_source_blob *blobs; /* owned */
+	size_t len, cap;
+};
+
+static void blob_list_release(struct blob_list *list)
 {
+	free(list->blobs);
+}
+
+static int blob_list_add(struct blob_list *list, int dir_fd, uint8_t alg,
+			 const char *name, struct ul_err *err)
+{
+	struct ul_source_blob blob, *blobs;
 	struct stat st;
 
-	if (!ul_digest_parse_hex(UL_DIGEST_SHA256, name, &ret->digest) ||
-	    fstatat(source->blobs_fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	if (!ul_digest_parse_hex(alg, name, &blob.digest) ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
 	    !S_ISREG(st.st_mode))
-		return false;
-	ret->size_bytes = (uint64_t)st.st_size;
-	return true;
+		return 0;
+	blob.size_bytes = (uint64_t)st.st_size;
+	blobs = ul_grow(list->blobs, &list->cap, list->len + 1, sizeof *blobs);
+	if (!blobs)
+		return ul_err_nomem(err);
+	list->blobs = blobs;
+	blobs[list->len++] = blob;
+	return 0;
+}
+
+/* Those of one algorithm; a layout may have none of it. */
+static int blob_list_folder(struct blob_list *list, int blobs_fd, uint8_t alg,
+			    struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	size_t i;
+	int rc = ul_dir_open(blobs_fd, ul_digest_alg_name(alg), &fd, err);
+
+	if (rc == UL_E_ABSENT)
+		return 0;
+	if (!rc)
+		rc = ul_dir_names(fd, &names, err);
+	for (i = 0; !rc && i < names.len; i++)
+		rc = blob_list_add(list, fd, alg, names.names[i], err);
+	return rc;
 }
 
 int ul_source_blobs(const struct ul_source *source, struct ul_source_blob **ret,
 		    size_t *ret_count, struct ul_err *err)
 {
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	struct ul_source_blob *blobs;
-	size_t i, len = 0;
-	int rc;
+	ul_cleanup(blob_list_release) struct blob_list list = { .blobs = NULL };
+	uint8_t alg;
+	int rc = 0;
 
 	if (source->blobs_fd < 0)
 		return blobs_of_ingest(source, ret, ret_count, err);
-	rc = ul_dir_names(source->blobs_fd, &names, err);
+	for (alg = UL_DIGEST_SHA256; !rc && ul_digest_size(alg); alg++)
+		rc = blob_list_folder(&list, source->blobs_fd, alg, err);
 	if (rc)
 		return rc;
-	blobs = ul_calloc(names.len + 1, sizeof *blobs);
-	if (!blobs)
-		return ul_err_nomem(err);
-	for (i = 0; i < names.len; i++)
-		len += blob_describe(source, names.names[i], &blobs[len]);
-	*ret = blobs;
-	*ret_count = len;
+	*ret_count = list.len;
+	*ret = ul_steal(list.blobs);
 	return 0;
 }
 
 /* 1 where it begins with '{', 0 otherwise. */
-static int layout_is_json(const struct ul_source *source, const char *hex)
+static int layout_is_json(const struct ul_source *source, const char *path)
 {
 	ul_cleanup(ul_closep) int fd =
-	    openat(source->blobs_fd, hex,
+	    openat(source->blobs_fd, path,
 		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char first;
 
@@ -322,15 +350,15 @@ static int layout_peek(const struct ul_source *source,
 		       const struct ul_source_blob *blob, struct ul_buf *buf,
 		       struct ul_err *err)
 {
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[UL_DIGEST_TEXT_MAX];
 	struct ul_digest found;
 	int rc;
 
-	ul_digest_format_hex(&blob->digest, hex);
-	if (!layout_is_json(source, hex))
+	ul_digest_format_path(&blob->digest, path);
+	if (!layout_is_json(source, path))
 		return 0;
 	ul_buf_reset(buf);
-	rc = ul_file_read(source->blobs_fd, hex, UL_MANIFEST_MAX_BYTES, buf,
+	rc = ul_file_read(source->blobs_fd, path, UL_MANIFEST_MAX_BYTES, buf,
 			  err);
 	if (rc)
 		return rc == UL_E_LIMIT || rc == UL_E_ABSENT ? 0 : rc;

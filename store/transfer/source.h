@@ -33,7 +33,7 @@ struct ul_source_file {
 
 struct ul_source {
 	struct ul_ingest *ingest; /* borrowed */
-	int blobs_fd;             /* blobs/sha256 of a layout; -1: archive */
+	int blobs_fd;             /* blobs of a layout; -1: archive */
 	struct ul_buf index;      /* index.json */
 	struct ul_buf manifest;   /* manifest.json of `docker save` */
 	bool has_index, has_manifest;

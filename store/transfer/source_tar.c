@@ -19,7 +19,6 @@
 enum { STREAM_BLOCK_BYTES = 1 << 20, TAR_BLOCK_BYTES = 512 };
 
 #define BLOBS "blobs/"
-#define BLOBS_SHA256 BLOBS "sha256/"
 
 struct tar {
 	struct ul_source *source;
@@ -263,16 +262,31 @@ static bool is_known(const struct tar *tar, const char *path)
 	return ul_map_get_str(&tar->source->by_path, path) != UL_MAP_NONE;
 }
 
+/* Whether a path is "blobs/ALG/HEX" of an algorithm that we know. */
+static bool path_is_blob(const char *path, struct ul_digest *ret)
+{
+	const char *rest = path + sizeof BLOBS - 1;
+	char text[UL_DIGEST_TEXT_MAX];
+	char *slash;
+
+	if (strncmp(path, BLOBS, sizeof BLOBS - 1) ||
+	    strlen(rest) >= sizeof text)
+		return false;
+	memcpy(text, rest, strlen(rest) + 1);
+	slash = strchr(text, '/');
+	if (!slash)
+		return false;
+	*slash = ':';
+	return ul_digest_parse(text, ret);
+}
+
 static int take_file(struct tar *tar, const char *path,
 		     struct archive_entry *entry, struct ul_err *err)
 {
 	struct ul_digest digest = UL_DIGEST_INIT;
 	struct ul_held *held;
 	char shown[UL_JSON_SHOWN_MAX];
-	bool is_blob =
-	    !strncmp(path, BLOBS_SHA256, sizeof BLOBS_SHA256 - 1) &&
-	    ul_digest_parse_hex(UL_DIGEST_SHA256,
-				path + sizeof BLOBS_SHA256 - 1, &digest);
+	bool is_blob = path_is_blob(path, &digest);
 	int rc;
 
 	/* Twice the same blob says nothing new: its bytes are what its name
@@ -288,6 +302,15 @@ static int take_file(struct tar *tar, const char *path,
 	if (rc || is_known(tar, path))
 		return rc;
 	return file_add(tar, path, held, NULL, err);
+}
+
+static bool path_has_known_alg(const char *path)
+{
+	const char *name = path + sizeof BLOBS - 1;
+	const char *slash = strchr(name, '/');
+
+	return slash && ul_digest_alg_parse(name, (size_t)(slash - name)) !=
+			    UL_DIGEST_NONE;
 }
 
 static int take_regular(struct tar *tar, const char *path,
@@ -307,9 +330,9 @@ static int take_regular(struct tar *tar, const char *path,
 	if (!strcmp(path, "manifest.json"))
 		return read_document(tar, path, &source->manifest,
 				     &source->has_manifest, err);
-	/* Other algorithms than the store's: nothing may rely on them. */
+	/* Of algorithms that we do not know: nothing may rely on them. */
 	if (!strncmp(path, BLOBS, sizeof BLOBS - 1) &&
-	    strncmp(path, BLOBS_SHA256, sizeof BLOBS_SHA256 - 1))
+	    !path_has_known_alg(path))
 		return 0;
 	return take_file(tar, path, entry, err);
 }

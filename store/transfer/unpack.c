@@ -36,16 +36,15 @@ static void unpack_release(struct unpack *unpack)
 static int document_read(struct unpack *unpack, const struct ul_digest *digest,
 			 struct ul_err *err)
 {
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[UL_DIGEST_TEXT_MAX], hex[UL_DIGEST_HEX_MAX + 1];
 	struct ul_digest found;
 	int rc;
 
 	ul_digest_format_hex(digest, hex);
+	ul_digest_format_path(digest, path);
 	ul_buf_reset(&unpack->document);
-	rc = digest->alg == UL_DIGEST_SHA256
-		 ? ul_file_read(unpack->store->blobs_fd, hex,
-				UL_MANIFEST_MAX_BYTES, &unpack->document, err)
-		 : UL_E_ABSENT;
+	rc = ul_file_read(unpack->store->blobs_fd, path, UL_MANIFEST_MAX_BYTES,
+			  &unpack->document, err);
 	if (rc == UL_E_ABSENT)
 		return ul_err_set(err, UL_E_ABSENT, "blob %.12s is not here",
 				  hex);

@@ -100,11 +100,12 @@ static int link_find(struct chain *chain, struct link *link,
 static int link_open_blob(struct chain *chain, size_t at, struct ul_err *err)
 {
 	const struct ul_descriptor *layer = &chain->layers[at];
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[UL_DIGEST_TEXT_MAX], hex[UL_DIGEST_HEX_MAX + 1];
 	int fd;
 
 	ul_digest_format_hex(&layer->digest, hex);
-	fd = openat(chain->store->blobs_fd, hex,
+	ul_digest_format_path(&layer->digest, path);
+	fd = openat(chain->store->blobs_fd, path,
 		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return ul_err_set(err, UL_E_ABSENT,

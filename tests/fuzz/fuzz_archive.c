@@ -67,14 +67,33 @@ static void store_renew(void)
 	store_make();
 }
 
-static size_t name_count(int dirfd)
+/* The blobs of an algorithm; none where it has no folder. */
+static void blob_names(uint8_t alg, struct ul_names *names)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_err err = UL_ERR_INIT;
+	int rc = ul_embedded_blob_folder_open(store, alg, &fd, &err);
+
+	if (!rc && fd >= 0)
+		rc = ul_dir_names(fd, names, &err);
+	assert(!rc);
+}
+
+static size_t blob_count(uint8_t alg)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+
+	blob_names(alg, &names);
+	return names.len;
+}
+
+static void check_no_ingest(void)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	struct ul_err err = UL_ERR_INIT;
-	int rc = ul_dir_names(dirfd, &names, &err);
+	int rc = ul_dir_names(store->ingest_fd, &names, &err);
 
-	assert(!rc);
-	return names.len;
+	assert(!rc && !names.len);
 }
 
 static void check_refused(void)
@@ -84,43 +103,55 @@ static void check_refused(void)
 	index_read(&index);
 	assert(index.len == empty_index.len);
 	assert(!memcmp(index.data, empty_index.data, index.len));
-	assert(!name_count(store->blobs_fd));
+	assert(!blob_count(UL_DIGEST_SHA256));
+	assert(!blob_count(UL_DIGEST_SHA512));
 }
 
-static void check_blob(const char *name)
+static void check_blob(uint8_t alg, const char *name)
 {
+	char path[UL_DIGEST_TEXT_MAX];
 	ul_cleanup(ul_buf_release) struct ul_buf bytes = UL_BUF_INIT;
 	struct ul_digest digest, found;
 	struct ul_err err = UL_ERR_INIT;
-	bool ok = ul_digest_parse_hex(UL_DIGEST_SHA256, name, &digest);
-	int rc = ul_file_read(store->blobs_fd, name, UL_MANIFEST_MAX_BYTES,
-			      &bytes, &err);
+	int rc;
 
-	assert(ok && !rc);
-	ul_digest_of(UL_DIGEST_SHA256, bytes.data, bytes.len, &found);
+	rc = ul_digest_parse_hex(alg, name, &digest) ? 0 : -1;
+	assert(!rc);
+	ul_digest_format_path(&digest, path);
+	rc = ul_file_read(store->blobs_fd, path, UL_MANIFEST_MAX_BYTES, &bytes,
+			  &err);
+	assert(!rc);
+	ul_digest_of(alg, bytes.data, bytes.len, &found);
 	assert(ul_digest_equal(&digest, &found));
+}
+
+static void check_blobs(uint8_t alg)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	size_t i;
+
+	blob_names(alg, &names);
+	for (i = 0; i < names.len; i++)
+		check_blob(alg, names.names[i]);
 }
 
 static void check_taken(const struct ul_import_report *report)
 {
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	char hex[UL_DIGEST_HEX_MAX + 1];
+	char path[UL_DIGEST_TEXT_MAX];
 	struct ul_err err = UL_ERR_INIT;
 	size_t i;
 	int rc;
 
 	index_read(&json);
 	rc = ul_layout_index_parse(json.data, json.len, &index, &err);
-	if (!rc)
-		rc = ul_dir_names(store->blobs_fd, &names, &err);
 	assert(!rc);
-	for (i = 0; i < names.len; i++)
-		check_blob(names.names[i]);
+	check_blobs(UL_DIGEST_SHA256);
+	check_blobs(UL_DIGEST_SHA512);
 	for (i = 0; i < report->image_count; i++) {
-		ul_digest_format_hex(&report->images[i].digest, hex);
-		assert(!faccessat(store->blobs_fd, hex, F_OK, 0));
+		ul_digest_format_path(&report->images[i].digest, path);
+		assert(!faccessat(store->blobs_fd, path, F_OK, 0));
 	}
 	assert(ul_layout_index_count(index) <= report->image_count);
 }
@@ -145,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rc = ul_import(store, &options, &report, &err);
 	assert(scratch_open_fds() <= fds + 1); /* SQLite may open its log */
 	assert(!rc || (rc == err.code && !strpbrk(err.msg, "\n\033")));
-	assert(!name_count(store->ingest_fd));
+	check_no_ingest();
 	if (rc)
 		check_refused();
 	else

@@ -94,8 +94,10 @@ static void test_fs__replaces_a_file_whole_or_not_at_all(void **state)
 	assert_string_equal(names.names[1], "f");
 }
 
-static void count_wait(void *arg)
+static void count_wait(void *arg, const char *holder, int limit_ms)
 {
+	assert_int_equal(limit_ms, 50);
+	assert_non_null(strstr(holder, "process "));
 	++*(int *)arg;
 }
 
@@ -134,6 +136,7 @@ static void test_fs__locks_and_gives_up_in_time(void **state)
 	struct fixture *fixture = *state;
 	struct ul_err err = UL_ERR_INIT;
 	int fd, release, calls = 0, status;
+	char expected[64];
 	pid_t pid;
 
 	make_file(fixture->fd, "lock", 0);
@@ -145,6 +148,8 @@ static void test_fs__locks_and_gives_up_in_time(void **state)
 	assert_int_equal(ul_fd_lock(fd, false, 50, count_wait, &calls, &err),
 			 UL_E_BUSY);
 	assert_int_equal(calls, 1);
+	snprintf(expected, sizeof expected, "locked by process %d (", (int)pid);
+	assert_memory_equal(err.msg, expected, strlen(expected));
 	close(release);
 	assert_int_equal(ul_fd_lock(fd, true, 60000, NULL, NULL, &err), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

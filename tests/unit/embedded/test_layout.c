@@ -36,15 +36,13 @@ static int setup(void **state)
 		return rc;
 	fixture = *state;
 	store_fixture_layout(fixture);
-	store_fixture_open(fixture)->index_wait_ms = 0;
-	fixture->store->damage_wait_ms = 0;
+	store_fixture_open(fixture)->patience.limit_ms = 0;
 	return 0;
 }
 
 static void reopen(struct store_fixture *fixture)
 {
-	store_fixture_open(fixture)->index_wait_ms = 0;
-	fixture->store->damage_wait_ms = 0;
+	store_fixture_open(fixture)->patience.limit_ms = 0;
 }
 
 /* Late enough for everything that was just written to have its grace behind

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "gc/policy.h"
 #include "store/embedded/lease.h"
 #include "store/embedded/snapshot.h"
 #include "store/embedded/store.h"
@@ -30,8 +31,7 @@ static int setup(void **state)
 
 	if (rc)
 		return rc;
-	store_fixture_open(*state)->index_wait_ms = 0;
-	((struct store_fixture *)*state)->store->damage_wait_ms = 0;
+	store_fixture_open(*state)->patience.limit_ms = 0;
 	return 0;
 }
 
@@ -217,7 +217,7 @@ static void test_scan__an_index_that_is_recorded_says_the_same(void **state)
 	ul_view_release(&view);
 	for (i = 1; i < 3; i++) {
 		view = content_scan(fixture, now + i);
-		assert_int_equal(view.record.index_hash, view.roots_stamp);
+		assert_int_equal(view.record.index_hash, view.roots_stamp.hash);
 		assert_string_equal(names_of(&view), names);
 		assert_true(reachable(&view, app.layer));
 		assert_true(reachable(&view, nameless.layer));
@@ -277,6 +277,49 @@ test_scan__entries_that_never_had_a_name_are_no_dangling(void **state)
 	assert_true(view.images[0].is_nameless);
 	assert_false(view.images[0].is_dangling);
 	assert_true(reachable(&view, app.layer));
+	ul_view_release(&view);
+}
+
+static void test_scan__a_name_like_its_digest_is_a_name(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", NULL);
+	const struct ul_rule rule = { .untagged = true };
+	struct content_run how = { .grace_s = HOUR_S, .rule = &rule };
+	char key[UL_DIGEST_TEXT_MAX + 1];
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	int64_t now = start();
+	struct ul_view view;
+
+	snprintf(key, sizeof key, "=%s", app.manifest.text);
+	INDEX_PUT(fixture, { app.manifest.text, app.manifest.text, NULL },
+		  { NULL, app.manifest.text, NULL });
+	view = content_scan(fixture, now);
+	assert_int_equal(view.image_count, 1);
+	assert_int_equal(view.images[0].name_count, 2);
+	assert_false(view.images[0].is_nameless);
+	object_of(&view, UL_KIND_IMAGE, key);
+	object_of(&view, UL_KIND_IMAGE, app.manifest.text);
+	assert_non_null(ul_record_find_name(&view.record, "", key));
+	ul_view_release(&view);
+
+	/* The entry without a name goes alone. */
+	how.now_unix_s = now + 1;
+	if (content_collect(fixture, &how, &run, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(run.removed, 1);
+	ul_run_release(&run);
+	view = content_scan(fixture, now + 2);
+	assert_int_equal(view.images[0].name_count, 1);
+	object_of(&view, UL_KIND_IMAGE, key);
+	assert_true(reachable(&view, app.layer));
+	ul_view_release(&view);
+
+	/* And the other one is remembered when it vanishes. */
+	index_put(fixture, NULL, 0);
+	view = content_scan(fixture, now + 3);
+	assert_true(has_note(&view, key));
 	ul_view_release(&view);
 }
 
@@ -450,7 +493,7 @@ static void test_scan__cache_configs_hold_what_they_name(void **state)
 
 	/* What one that makes no sense refers to is not known. */
 	cache_put(fixture, broken);
-	fixture->store->damage_wait_ms = 0;
+	fixture->store->patience.limit_ms = 0;
 	view = content_scan(fixture, start());
 	assert_non_null(view.refusal);
 	ul_view_release(&view);
@@ -795,6 +838,7 @@ int main(void)
 		SCAN(indexes_within_indexes_give_each_platform_once),
 		SCAN(types_it_does_not_know_are_kept_whole),
 		SCAN(cache_configs_hold_what_they_name),
+		SCAN(a_name_like_its_digest_is_a_name),
 		SCAN(absent_platforms_are_no_damage),
 		SCAN(config_facts_reach_the_view),
 		SCAN(a_blob_rewritten_in_place_is_read_again),

@@ -188,7 +188,7 @@ static void test_store__never_makes_up_a_lost_index(void **state)
 	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
 	store = store_fixture_open(fixture);
 	assert_false(path_exists(store_path(fixture, "oci/index.json")));
-	store->index_wait_ms = 0;
+	store->patience.limit_ms = 0;
 	assert_int_equal(ul_embedded_index_read(store, &index, NULL, &err),
 			 UL_E_CORRUPT);
 	assert_null(index);
@@ -504,8 +504,10 @@ static void test_store__may_be_copied_with_its_database(void **state)
 	assert_null(mismatch_of(store_fixture_open(fixture)));
 }
 
-static void count_up(void *arg)
+static void count_up(void *arg, const char *holder, int limit_ms)
 {
+	assert_int_equal(limit_ms, 30);
+	assert_non_null(strstr(holder, "process "));
 	++*(int *)arg;
 }
 
@@ -631,14 +633,14 @@ static void test_store__waits_for_an_index_that_is_empty(void **state)
 	struct ul_embedded *store = store_fixture_open(fixture);
 	struct ul_layout_index *index = NULL;
 	struct ul_err err = UL_ERR_INIT;
-	uint64_t hash = 1;
+	struct ul_index_stamp stamp = { .hash = 1 };
 
 	file_write(store_path(fixture, "oci/index.json"), "");
-	store->index_wait_ms = 60;
-	assert_int_equal(ul_embedded_index_read(store, &index, &hash, &err),
+	store->patience.limit_ms = 60;
+	assert_int_equal(ul_embedded_index_read(store, &index, &stamp, &err),
 			 UL_E_CORRUPT);
 	assert_null(index);
-	assert_int_equal(hash, 1);
+	assert_int_equal(stamp.hash, 1);
 	assert_non_null(strstr(err.msg, "/store/oci/index.json: "));
 }
 
@@ -649,27 +651,38 @@ static void test_store__writes_only_over_the_index_it_has_read(void **state)
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
 	const char *path = store_path(fixture, "oci/index.json");
 	struct ul_err err = UL_ERR_INIT;
-	uint64_t hash, hash_now;
+	struct ul_index_stamp stamp, stamp_now;
 
 	file_write(path, ONE_ENTRY);
-	assert_int_equal(ul_embedded_index_read(store, &index, &hash, &err), 0);
+	assert_int_equal(ul_embedded_index_read(store, &index, &stamp, &err),
+			 0);
 	ul_layout_index_remove(index, 0);
 	file_write(path, ONE_ENTRY "\n");
-	assert_int_equal(ul_embedded_index_write(store, index, hash, &err),
+	assert_int_equal(ul_embedded_index_write(store, index, &stamp, &err),
 			 UL_E_CONFLICT);
 	assert_non_null(strstr(err.msg, "changed by another program"));
 	file_expect(path, ONE_ENTRY "\n");
 	file_write(path, "{");
-	assert_int_equal(ul_embedded_index_write(store, index, hash, &err),
+	assert_int_equal(ul_embedded_index_write(store, index, &stamp, &err),
 			 UL_E_CONFLICT);
 	file_expect(path, "{");
-	file_write(path, ONE_ENTRY);
-	assert_int_equal(ul_embedded_index_write(store, index, hash, &err), 0);
+	/* The same bytes, but another file: somebody has written it. */
+	file_write(store_path(fixture, "oci/index.new"), ONE_ENTRY);
+	assert_int_equal(rename(store_path(fixture, "oci/index.new"), path), 0);
+	assert_int_equal(ul_embedded_index_write(store, index, &stamp, &err),
+			 UL_E_CONFLICT);
+	file_expect(path, ONE_ENTRY);
+	ul_layout_index_freep(&index);
+	assert_int_equal(ul_embedded_index_read(store, &index, &stamp, &err),
+			 0);
+	ul_layout_index_remove(index, 0);
+	assert_int_equal(ul_embedded_index_write(store, index, &stamp, &err),
+			 0);
 	file_expect(path, EMPTY_INDEX);
 	ul_layout_index_freep(&index);
-	assert_int_equal(ul_embedded_index_read(store, &index, &hash_now, &err),
-			 0);
-	assert_true(hash != hash_now);
+	assert_int_equal(
+	    ul_embedded_index_read(store, &index, &stamp_now, &err), 0);
+	assert_false(ul_index_stamp_equal(&stamp, &stamp_now));
 	assert_int_equal(ul_layout_index_count(index), 0);
 }
 
@@ -708,7 +721,7 @@ static void test_store__survives_every_allocation_failure(void **state)
 	struct ul_embedded *store = NULL;
 	struct ul_layout_index *index = NULL;
 	struct ul_err err = UL_ERR_INIT;
-	uint64_t hash = 0;
+	struct ul_index_stamp stamp = UL_INDEX_STAMP_INIT;
 	int rc;
 	long n;
 
@@ -726,18 +739,18 @@ static void test_store__survives_every_allocation_failure(void **state)
 	assert_null(mismatch_of(store));
 	for (n = 0;; n++) {
 		ul_mem_countdown = n;
-		rc = ul_embedded_index_read(store, &index, &hash, &err);
+		rc = ul_embedded_index_read(store, &index, &stamp, &err);
 		ul_mem_countdown = -1;
 		if (!rc)
 			break;
 		assert_int_equal(rc, UL_E_NOMEM);
 		assert_null(index);
-		assert_int_equal(hash, 0);
+		assert_int_equal(stamp.hash, 0);
 	}
 	assert_int_equal(ul_embedded_lock(store, &err), 0);
 	for (n = 0;; n++) {
 		ul_mem_countdown = n;
-		rc = ul_embedded_index_write(store, index, hash, &err);
+		rc = ul_embedded_index_write(store, index, &stamp, &err);
 		ul_mem_countdown = -1;
 		if (!rc)
 			break;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -401,9 +402,36 @@ static void test_layout__new_gives_null_without_memory(void **state)
 	ul_layout_index_free(NULL);
 }
 
+static void key_expect(const char *name, const char *expected)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	struct ul_layout_entry entry = { .name = name };
+	const char *key;
+
+	assert_true(ul_digest_parse("sha256:" HEX_A, &entry.descriptor.digest));
+	key = ul_layout_entry_key(&entry, &arena);
+	assert_string_equal(key, expected);
+	if (name)
+		assert_string_equal(ul_layout_key_name(key), name);
+	else
+		assert_null(ul_layout_key_name(key));
+}
+
+static void test_layout__keys_of_names_are_never_digests(void **state)
+{
+	(void)state;
+	key_expect("app:1", "app:1");
+	key_expect(NULL, "sha256:" HEX_A);
+	key_expect("sha256:" HEX_A, "=sha256:" HEX_A);
+	key_expect("=sha256:" HEX_A, "==sha256:" HEX_A);
+	key_expect("sha256:ab", "sha256:ab");
+	key_expect("=", "==");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_layout__keys_of_names_are_never_digests),
 		cmocka_unit_test(test_layout__keeps_what_it_does_not_know),
 		cmocka_unit_test(test_layout__finds_the_name),
 		cmocka_unit_test(test_layout__refuses_what_is_not_whole),

@@ -8,3 +8,4 @@ ul_unit_test(oci reference ul_oci)
 ul_unit_test(oci samples ul_oci)
 target_compile_definitions(unit_oci_samples PRIVATE
   UL_TEST_SAMPLES="${CMAKE_SOURCE_DIR}/tests/data/oci-samples.tar.zst")
+ul_unit_test(oci index_file ul_oci)
