@@ -80,7 +80,7 @@ static int blob_read(struct ul_ref_search *search, const json_t *layer,
 {
 	struct ul_descriptor descriptor = { .media_type = NULL };
 	const char *blob = NULL;
-	char what[32], shown[UL_JSON_SHOWN_MAX];
+	char what[40], shown[UL_JSON_SHOWN_MAX];
 	int rc;
 
 	snprintf(what, sizeof what, "cache layer %zu", n);
