@@ -13,7 +13,6 @@ extern const struct ul_command ul_cmd_gc;
 extern const struct ul_command ul_cmd_prune;
 extern const struct ul_command ul_cmd_undo;
 extern const struct ul_command ul_cmd_history;
-extern const struct ul_command ul_cmd_verify;
 extern const struct ul_command ul_cmd_pin;
 extern const struct ul_command ul_cmd_unpin;
 extern const struct ul_command ul_cmd_tag;
@@ -25,6 +24,8 @@ extern const struct ul_command ul_cmd_snapshot;
 extern const struct ul_command ul_cmd_import;
 extern const struct ul_command ul_cmd_export;
 extern const struct ul_command ul_cmd_unpack;
+extern const struct ul_command ul_cmd_verify;
+#define UL_SUMMARY_VERIFY "check the store, and put it in order"
 #define UL_SUMMARY_IMPORT "take in images from an archive or a layout"
 #define UL_SUMMARY_EXPORT "write images to an archive"
 #define UL_SUMMARY_UNPACK "unpack the layers of images into snapshots"

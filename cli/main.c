@@ -17,10 +17,12 @@
 #define IMPORT TRANSFER(IMPORT, "import")
 #define EXPORT TRANSFER(EXPORT, "export")
 #define UNPACK TRANSFER(UNPACK, "unpack")
+#define VERIFY TRANSFER(VERIFY, "verify")
 #else
 #define IMPORT (&ul_cmd_import)
 #define EXPORT (&ul_cmd_export)
 #define UNPACK (&ul_cmd_unpack)
+#define VERIFY (&ul_cmd_verify)
 #endif
 
 static const struct ul_command *const commands[] = {
@@ -45,6 +47,8 @@ static const struct ul_command *const commands[] = {
 	IMPORT,
 	EXPORT,
 	UNPACK,
+	/* Looking after it. */
+	VERIFY,
 	NULL,
 };
 

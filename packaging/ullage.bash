@@ -76,6 +76,7 @@ _ullage_options() {
 	import) echo "$shared --name --replace --unpack --verify" ;;
 	export) echo "$shared --output" ;;
 	unpack) echo "$shared --platform" ;;
+	verify) echo "$shared --deep --repair" ;;
 	*) echo "$shared" ;;
 	esac
 }
@@ -115,7 +116,7 @@ _ullage_operands() {
 
 _ullage() {
 	local commands='df images why gc prune undo history tag untag pin unpin
-		lease snapshot import export unpack help'
+		lease snapshot import export unpack verify help'
 	local cur=${COMP_LINE:0:COMP_POINT} ullage=("$1") words word
 	local command= sub= count=0 previous=
 

@@ -14,6 +14,8 @@
 
 enum { IDENTITY_MAX_BYTES = 4096 };
 
+const char ul_identity_layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
 static int identity_parse(const struct ul_buf *text, char ret_uid[33],
 			  int64_t *ret_generation, struct ul_err *err)
 {
@@ -65,4 +67,27 @@ int ul_identity_write(int root_fd, const char *uid, int64_t generation,
 
 	return ul_file_replace(root_fd, "store-id", text, (size_t)len, 0644,
 			       err);
+}
+
+int ul_identity_layout_check(int oci_fd, struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	const char *version = NULL;
+	int rc;
+
+	rc = ul_file_read(oci_fd, "oci-layout", IDENTITY_MAX_BYTES, &text, err);
+	if (!rc)
+		rc = ul_json_parse(ul_buf_str(&text), text.len,
+				   UL_JSON_MAX_DEPTH, &json, err);
+	if (!rc)
+		rc = ul_json_text(json, "imageLayoutVersion", "oci-layout",
+				  &arena, &version, err);
+	if (!rc && (!version || strncmp(version, "1.", 2) != 0))
+		rc = ul_err_set(err, UL_E_CORRUPT,
+				"no image layout of version 1");
+	if (rc == UL_E_LIMIT)
+		err->code = rc = UL_E_CORRUPT;
+	return rc;
 }

@@ -1,4 +1,5 @@
-/* store/embedded/identity.h - the store-id file. Internal to the folder. */
+/* store/embedded/identity.h - the two files that say what a store is: store-id
+ * and, of the layout in it, oci-layout. Internal to the folder. */
 #ifndef UL_STORE_EMBEDDED_IDENTITY_H
 #define UL_STORE_EMBEDDED_IDENTITY_H
 
@@ -13,5 +14,12 @@ int ul_identity_read(int root_fd, char ret_uid[33], int64_t *ret_generation,
 /* Durable. */
 int ul_identity_write(int root_fd, const char *uid, int64_t generation,
 		      struct ul_err *err);
+
+/* What oci-layout holds (image-spec, image-layout.md, oci-layout File). */
+extern const char ul_identity_layout[];
+
+/* Whether it says a version that is ours to read, every 1.x. UL_E_ABSENT,
+ * UL_E_CORRUPT, UL_E_IO, UL_E_NOMEM. */
+int ul_identity_layout_check(int oci_fd, struct ul_err *err);
 
 #endif

@@ -349,12 +349,16 @@ static int scan_notes(struct ul_scan *scan)
 	for (i = 0; ok && i < view->record.name_count; i++)
 		ok = note_name(scan, &trashed, &view->record.names[i]);
 	for (i = 0; ok && i < scan->inventory.len; i++) {
-		if (scan->inventory.items[i].kind == UL_ITEM_UNKNOWN)
-			ok = ul_view_note(view,
-					  "%s/%s is none of ours: kept, "
-					  "counted as overhead",
-					  scan->store->path,
-					  scan->inventory.items[i].path);
+		const struct ul_item *item = &scan->inventory.items[i];
+
+		if (item->kind != UL_ITEM_UNKNOWN)
+			continue;
+		ok = ul_view_note(
+		    view, "%s/%s %s: kept, counted as overhead",
+		    scan->store->path, item->path,
+		    strcmp(item->path, UL_EMBEDDED_DAMAGED)
+			? "is none of ours"
+			: "holds what `ullage verify --repair` set aside");
 	}
 	return ok ? 0 : ul_err_nomem(scan->err);
 }

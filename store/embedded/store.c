@@ -34,8 +34,6 @@
 
 enum { LOCK_WAIT_MS = 30000, DAMAGE_WAIT_MS = 5000, LAYOUT_RETRY_MS = 500 };
 
-enum { LAYOUT_MARKER_MAX_BYTES = 4096 };
-
 const struct ul_form ul_form_embedded = {
 	.kind = "embedded",
 	.layout = "oci/",
@@ -44,8 +42,6 @@ const struct ul_form ul_form_embedded = {
 	.grace_s = 3600,
 	.is_ours = true,
 };
-
-static const char layout_marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
 static void embedded_close(struct ul_embedded *store)
 {
@@ -129,6 +125,16 @@ static int make_file(int dirfd, const char *name, const char *text,
 	return ul_file_replace(dirfd, name, text, strlen(text), 0644, err);
 }
 
+static int dir_is_empty(int fd, bool *ret_empty, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	int rc = ul_dir_names(fd, &names, err);
+
+	if (!rc)
+		*ret_empty = names.len == 0;
+	return rc;
+}
+
 static int make_identity(int root_fd, struct ul_err *err)
 {
 	char uid[33];
@@ -142,14 +148,18 @@ static int make_identity(int root_fd, struct ul_err *err)
 	return ul_identity_write(root_fd, uid, 0, err);
 }
 
-/* index.json comes last but one, store-id last: with it the store is one. */
+/*
+ * index.json comes last but one, store-id last: with it the store is one. An
+ * index that is missing where there are blobs is damage, whatever else is.
+ */
 static int embedded_make(int root_fd, struct ul_err *err)
 {
 	static const char *const dirs[] = {
 		"oci",       "oci/blobs", "oci/blobs/sha256",
 		"snapshots", "ingest",    "trash"
 	};
-	ul_cleanup(ul_closep) int oci_fd = -1;
+	ul_cleanup(ul_closep) int oci_fd = -1, blobs_fd = -1;
+	bool is_empty = false;
 	size_t i;
 	int rc = 0;
 
@@ -158,10 +168,14 @@ static int embedded_make(int root_fd, struct ul_err *err)
 	if (!rc)
 		rc = ul_dir_open(root_fd, "oci", &oci_fd, err);
 	if (!rc)
-		rc = make_file(oci_fd, "oci-layout", layout_marker, err);
+		rc = make_file(oci_fd, "oci-layout", ul_identity_layout, err);
 	if (!rc && !faccessat(root_fd, "store-id", F_OK, AT_SYMLINK_NOFOLLOW))
 		return 0; /* a lost index.json of a store is damage */
 	if (!rc)
+		rc = ul_dir_open(oci_fd, "blobs/sha256", &blobs_fd, err);
+	if (!rc)
+		rc = dir_is_empty(blobs_fd, &is_empty, err);
+	if (!rc && is_empty)
 		rc = make_file(oci_fd, "index.json",
 			       "{\"schemaVersion\":2,\"manifests\":[]}", err);
 	return rc ? rc : make_identity(root_fd, err);
@@ -170,25 +184,8 @@ static int embedded_make(int root_fd, struct ul_err *err)
 /* image-spec, image-layout.md, oci-layout File: every 1.x is ours to read. */
 static int layout_marker_check(struct ul_embedded *store, struct ul_err *err)
 {
-	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
-	ul_cleanup(ul_json_freep) json_t *json = NULL;
-	const char *version = NULL;
-	int rc;
+	int rc = ul_identity_layout_check(store->oci_fd, err);
 
-	rc = ul_file_read(store->oci_fd, "oci-layout", LAYOUT_MARKER_MAX_BYTES,
-			  &text, err);
-	if (!rc)
-		rc = ul_json_parse(ul_buf_str(&text), text.len,
-				   UL_JSON_MAX_DEPTH, &json, err);
-	if (!rc)
-		rc = ul_json_text(json, "imageLayoutVersion", "oci-layout",
-				  &arena, &version, err);
-	if (!rc && (!version || strncmp(version, "1.", 2) != 0))
-		rc = ul_err_set(err, UL_E_CORRUPT,
-				"no image layout of version 1");
-	if (rc == UL_E_LIMIT)
-		err->code = rc = UL_E_CORRUPT;
 	return rc ? ul_err_wrap(err, "%soci-layout", store->form->layout) : 0;
 }
 
@@ -273,16 +270,6 @@ static int embedded_prepare(struct ul_embedded *store, struct ul_err *err)
 		return rc;
 	rc = embedded_make(store->root_fd, err);
 	flock(store->root_fd, LOCK_UN);
-	return rc;
-}
-
-static int dir_is_empty(int fd, bool *ret_empty, struct ul_err *err)
-{
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	int rc = ul_dir_names(fd, &names, err);
-
-	if (!rc)
-		*ret_empty = names.len == 0;
 	return rc;
 }
 
@@ -677,6 +664,11 @@ int ul_embedded_change_begin(struct ul_embedded *store, struct ul_db **ret_tx,
 	return 0;
 }
 
+int ul_embedded_change_adopt(struct ul_embedded *store, struct ul_err *err)
+{
+	return generation_in_db(store, store->generation + 1, err);
+}
+
 int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
 			      struct ul_err *err)
 {
@@ -718,8 +710,8 @@ bool ul_embedded_mismatch(const struct ul_embedded *store,
 		return ul_buf_printf(
 		    ret_text,
 		    "%s/store-id does not say which store this is (%s): put "
-		    "back the one that belongs to it; the database %s is of "
-		    "store %s",
+		    "back the one that belongs to it, or run `ullage verify "
+		    "--repair`; the database %s is of store %s",
 		    store->path, store->identity_problem, store->db_path,
 		    *record_uid ? record_uid : "none");
 	if (strcmp(record_uid, store->uid))
@@ -727,14 +719,14 @@ bool ul_embedded_mismatch(const struct ul_embedded *store,
 		    ret_text,
 		    "the database %s does not know the store %s: it is of "
 		    "store %s, not of %s; put back the ullage.db that belongs "
-		    "to it",
+		    "to it, or run `ullage verify --repair`",
 		    store->db_path, store->path,
 		    *record_uid ? record_uid : "none", store->uid);
 	return ul_buf_printf(
 	    ret_text,
 	    "the database %s is older than the store %s (%s): it is at "
 	    "generation %" PRId64 ", not at %" PRId64 "; put back the newest "
-	    "ullage.db that belongs to it",
+	    "ullage.db that belongs to it, or run `ullage verify --repair`",
 	    store->db_path, store->path, store->uid, record_generation,
 	    store->generation);
 }

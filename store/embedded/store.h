@@ -9,6 +9,7 @@
  *	    snapshots/NAME/fs    unpacked layers; NAME by snapshot_dir.h
  *	    ingest/NAME/         changes under way, each locked by its maker
  *	    trash/RUN/           swept things, with a record of what they were
+ *	    damaged/             what `verify --repair` has set aside
  */
 #ifndef UL_STORE_EMBEDDED_STORE_H
 #define UL_STORE_EMBEDDED_STORE_H
@@ -26,6 +27,9 @@ struct ul_buf;
 struct ul_err;
 struct ul_form;
 struct ul_layout_index;
+
+/* Below the store: what verify --repair sets aside; never collected. */
+#define UL_EMBEDDED_DAMAGED "damaged"
 
 struct ul_embedded {
 	struct ul_store base; /* first: a ul_store is one of these */
@@ -145,6 +149,12 @@ int ul_embedded_blob_folder_open(struct ul_embedded *store, uint8_t alg,
 int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
 			    struct ul_err *err);
 int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err);
+
+/*
+ * Within a change, after begin: store and database belong together from its
+ * commit on, whatever the database has missed. UL_E_DB, UL_E_NOMEM.
+ */
+int ul_embedded_change_adopt(struct ul_embedded *store, struct ul_err *err);
 
 /*
  * Whether something is wrong between store and database: one that does not

@@ -18,10 +18,11 @@ cd "$1"
 		may["store"] = " base store/db store/graph store/oci store "
 		may["store/embedded"] = may["store"] "store/embedded "
 		may["store/transfer"] = may["store/embedded"] "store/transfer "
+		may["store/verify"] = may["store/transfer"] "store/verify "
 		# Behind the interface: any kind of store.
 		may["accounting"] = may["store"] "accounting "
 		may["gc"] = may["store"] "gc "
-		may["cli"] = may["store/transfer"] "accounting gc cli "
+		may["cli"] = may["store/verify"] "accounting gc cli "
 	}
 	function folder(path) {
 		sub(/\/[^\/]*$/, "", path)
@@ -42,7 +43,7 @@ cd "$1"
 		if (header ~ /^sqlite3/)
 			where = "^store/db/(.*\\.c|[a-z_]*_internal\\.h)$"
 		else if (header ~ /^jansson/)
-			where = "^(store/oci/|store/(embedded|transfer)/[a-z_]*\\.c$|" \
+			where = "^(store/oci/|store/(embedded|transfer|verify)/[a-z_]*\\.c$|" \
 				"store/labels\\.c$|" \
 				"accounting/[a-z_]*_json\\.c$|cli/)"
 		else if (header ~ /^(archive|archive_entry|zstd.*|zdict)\.h$/)

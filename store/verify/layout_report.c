@@ -1,0 +1,256 @@
+/*
+ * From nodes to findings: what is absent, what is not what it should be, and
+ * which images that hurts.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/verify/findings.h"
+#include "store/verify/layout_internal.h"
+
+#define ASIDE                                                                  \
+	"moves it to damaged/; importing the image again brings it back whole"
+
+static bool is_subject(const struct ul_layout_ref *ref)
+{
+	return !strcmp(ref->reason, "subject");
+}
+
+/* Who refers to each node, as compressed rows. */
+static int backs_make(struct ul_layout_check *check, struct ul_err *err)
+{
+	size_t i;
+
+	if (check->first_back)
+		return 0;
+	check->first_back =
+	    ul_calloc(check->node_count + 2, sizeof *check->first_back);
+	check->backs = ul_malloc((check->ref_count + 1) * sizeof *check->backs);
+	if (!check->first_back || !check->backs) {
+		free(check->first_back);
+		free(check->backs);
+		check->first_back = check->backs = NULL;
+		return ul_err_nomem(err);
+	}
+	for (i = 0; i < check->ref_count; i++)
+		check->first_back[check->refs[i].to + 2]++;
+	for (i = 2; i < check->node_count + 2; i++)
+		check->first_back[i] += check->first_back[i - 1];
+	for (i = 0; i < check->ref_count; i++)
+		check->backs[check->first_back[check->refs[i].to + 1]++] =
+		    (uint32_t)i;
+	return 0;
+}
+
+static bool hurts_root(const struct ul_layout_check *check, uint32_t node,
+		       struct ul_findings *findings)
+{
+	uint32_t i = check->nodes[node].first_root;
+
+	for (; i != UL_MAP_NONE; i = check->roots[i].next) {
+		const char *name = check->roots[i].name;
+
+		if (!ul_findings_hurts(findings,
+				       name ? name : check->nodes[node].key))
+			return false;
+	}
+	return true;
+}
+
+int ul_layout_check_hurts(struct ul_layout_check *check, uint32_t node,
+			  struct ul_findings *findings, struct ul_err *err)
+{
+	ul_cleanup(ul_freep) uint32_t *queue =
+	    ul_malloc((check->node_count + 1) * sizeof *queue);
+	ul_cleanup(ul_freep) bool *seen =
+	    ul_calloc(check->node_count + 1, sizeof *seen);
+	size_t next, len = 0;
+	uint32_t b;
+
+	if (!queue || !seen || backs_make(check, err))
+		return ul_err_nomem(err);
+	seen[node] = true;
+	queue[len++] = node;
+	for (next = 0; next < len; next++) {
+		uint32_t at = queue[next];
+
+		if (!hurts_root(check, at, findings))
+			return ul_err_nomem(err);
+		for (b = check->first_back[at]; b < check->first_back[at + 1];
+		     b++) {
+			const struct ul_layout_ref *ref =
+			    &check->refs[check->backs[b]];
+
+			/* A signature does not need what it signs. */
+			if (seen[ref->from] || is_subject(ref))
+				continue;
+			seen[ref->from] = true;
+			queue[len++] = ref->from;
+		}
+	}
+	return 0;
+}
+
+/* How much its absence matters. */
+enum need { NEED_NONE, NEED_PLATFORM, NEED_FOREIGN, NEED_ALL };
+
+static enum need ref_need(const struct ul_layout_check *check,
+			  const struct ul_layout_ref *ref)
+{
+	enum ul_media media = ul_media_of(check->nodes[ref->to].media_type);
+
+	if (is_subject(ref))
+		return NEED_NONE;
+	if (ref->has_urls)
+		return NEED_FOREIGN;
+	if (!strcmp(ref->reason, "config") ||
+	    !strncmp(ref->reason, "layer ", 6))
+		return NEED_ALL;
+	if (strncmp(ref->reason, "manifest ", 9))
+		return NEED_NONE;
+	/* The index of a build cache lists layers. */
+	return media == UL_MEDIA_LAYER || media == UL_MEDIA_CONFIG ||
+		       media == UL_MEDIA_CACHE_CONFIG
+		   ? NEED_ALL
+		   : NEED_PLATFORM;
+}
+
+/* NULL: nothing refers to it in a way that needs it. */
+static const struct ul_layout_ref *
+needed_by(const struct ul_layout_check *check, uint32_t node,
+	  enum need *ret_need)
+{
+	const struct ul_layout_ref *found = NULL;
+	uint32_t b;
+
+	*ret_need = NEED_NONE;
+	for (b = check->first_back[node]; b < check->first_back[node + 1];
+	     b++) {
+		const struct ul_layout_ref *ref = &check->refs[check->backs[b]];
+		enum need need = ref_need(check, ref);
+
+		if (need > *ret_need) {
+			*ret_need = need;
+			found = ref;
+		}
+	}
+	return found;
+}
+
+static int absent_say(struct verify_layout *verify, uint32_t at)
+{
+	struct ul_layout_check *check = verify->check;
+	const struct ul_layout_node *node = &check->nodes[at];
+	const struct ul_layout_ref *ref;
+	struct ul_finding *finding;
+	enum need need;
+
+	ref = needed_by(check, at, &need);
+	if (node->first_root != UL_MAP_NONE)
+		finding = ul_findings_add(
+		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
+		    "is missing, and with it the image; its name stays, and "
+		    "importing the image again heals it");
+	else if (need == NEED_ALL)
+		finding = ul_findings_add(
+		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
+		    "is missing: %s of %.19s; importing the image again heals "
+		    "it",
+		    ref->reason, check->nodes[ref->from].key);
+	else if (need == NEED_FOREIGN)
+		finding = ul_findings_add(
+		    verify->findings, UL_FINDING_NOTE, "blob", node->key, "",
+		    "is a foreign layer, to be downloaded elsewhere: not here");
+	else
+		return 0;
+	if (!finding)
+		return ul_err_nomem(verify->err);
+	return ul_layout_check_hurts(check, at, verify->findings, verify->err);
+}
+
+static int present_say(struct verify_layout *verify, uint32_t at)
+{
+	struct ul_layout_check *check = verify->check;
+	const struct ul_layout_node *node = &check->nodes[at];
+	struct ul_findings *findings = verify->findings;
+	struct ul_finding *finding;
+
+	if (node->is_bad && node->is_other_length)
+		finding = ul_findings_add(
+		    findings, UL_FINDING_DAMAGE, "blob", node->key, ASIDE,
+		    "is %llu bytes long and should be %llu: it does not have "
+		    "its digest",
+		    (unsigned long long)node->size_bytes,
+		    (unsigned long long)node->wanted_bytes);
+	else if (node->is_bad)
+		finding = ul_findings_add(findings, UL_FINDING_DAMAGE, "blob",
+					  node->key, ASIDE,
+					  "does not have its digest");
+	else if (node->broken)
+		finding = ul_findings_add(
+		    findings, UL_FINDING_DAMAGE, "blob", node->key, ASIDE,
+		    "has its digest, but cannot be understood: %s",
+		    node->broken);
+	else if (node->is_other_length)
+		finding = ul_findings_add(
+		    findings, UL_FINDING_DAMAGE, "blob", node->key, "",
+		    "is %llu bytes long and has its digest, but what refers "
+		    "to it says %llu",
+		    (unsigned long long)node->size_bytes,
+		    (unsigned long long)node->wanted_bytes);
+	else
+		return 0;
+	if (!finding)
+		return ul_err_nomem(verify->err);
+	return ul_layout_check_hurts(check, at, findings, verify->err);
+}
+
+/* Images are often kept for one platform alone: a line for each index. */
+static int platforms_say(struct verify_layout *verify, uint32_t at)
+{
+	const struct ul_layout_check *check = verify->check;
+	const struct ul_layout_node *node = &check->nodes[at];
+	size_t i, absent = 0, all = 0;
+
+	if (node->media != UL_MEDIA_INDEX)
+		return 0;
+	for (i = 0; i < node->ref_count; i++) {
+		const struct ul_layout_ref *ref =
+		    &check->refs[node->first_ref + i];
+
+		if (ref_need(check, ref) != NEED_PLATFORM)
+			continue;
+		all++;
+		absent += !check->nodes[ref->to].is_here;
+	}
+	if (!absent)
+		return 0;
+	if (!ul_findings_add(verify->findings, UL_FINDING_NOTE, "blob",
+			     node->key, "",
+			     "has %zu of its %zu manifests here: the other "
+			     "platforms were not brought along",
+			     all - absent, all))
+		return ul_err_nomem(verify->err);
+	return ul_layout_check_hurts(verify->check, at, verify->findings,
+				     verify->err);
+}
+
+int verify_report(struct verify_layout *verify)
+{
+	size_t i;
+	int rc = backs_make(verify->check, verify->err);
+
+	for (i = 0; !rc && i < verify->check->node_count; i++) {
+		uint32_t at = (uint32_t)i;
+
+		if (!verify->check->nodes[i].is_here)
+			rc = absent_say(verify, at);
+		else
+			rc = present_say(verify, at);
+		if (!rc)
+			rc = platforms_say(verify, at);
+	}
+	return rc;
+}

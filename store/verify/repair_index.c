@@ -1,0 +1,260 @@
+/*
+ * A damaged index made again: what of it can still be read, then the names
+ * that the database remembers, then an entry without a name for every
+ * manifest that nothing else would keep.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "store/embedded/store.h"
+#include "store/limits.h"
+#include "store/oci/json.h"
+#include "store/oci/layout.h"
+#include "store/verify/internal.h"
+
+struct rebuild {
+	struct verify *verify;
+	const struct ul_layout_check *whole;
+	struct ul_layout_index *index; /* owned */
+};
+
+static void rebuild_release(struct rebuild *rebuild)
+{
+	ul_layout_index_free(rebuild->index);
+}
+
+/* Whether an image of that digest can be had: its manifest is here, whole. */
+static bool is_manifest(const struct ul_layout_check *whole,
+			const struct ul_digest *digest)
+{
+	uint32_t at = ul_layout_check_find(whole, digest);
+	const struct ul_layout_node *node;
+
+	if (at == UL_MAP_NONE)
+		return false;
+	node = &whole->nodes[at];
+	return node->is_here && !node->is_bad && !node->broken;
+}
+
+static bool has_name(const struct ul_layout_index *index, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ul_layout_index_count(index); i++) {
+		const struct ul_layout_entry *entry =
+		    ul_layout_index_entry(index, i);
+
+		if (entry->name && !strcmp(entry->name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool has_digest(const struct ul_layout_index *index,
+		       const struct ul_digest *digest)
+{
+	size_t i;
+
+	for (i = 0; i < ul_layout_index_count(index); i++) {
+		if (ul_digest_equal(
+			&ul_layout_index_entry(index, i)->descriptor.digest,
+			digest))
+			return true;
+	}
+	return false;
+}
+
+/* An entry that makes no sense is left out; it is kept with the old index. */
+static int entry_add(struct rebuild *rebuild, const char *json)
+{
+	struct ul_err *err = rebuild->verify->err;
+	int rc =
+	    ul_layout_index_add_dumped(rebuild->index, json, strlen(json), err);
+
+	if (rc == UL_E_NOMEM)
+		return rc;
+	*err = UL_ERR_INIT;
+	return 0;
+}
+
+static int entries_salvage(struct rebuild *rebuild, const json_t *document)
+{
+	const json_t *entry;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(json_object_get(document, "manifests"), i, entry)
+	{
+		ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+
+		rc = ul_json_dump(entry, &text, rebuild->verify->err);
+		if (!rc)
+			rc = entry_add(rebuild, ul_buf_str(&text));
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+/* 1: another program has made it whole meanwhile. */
+static int index_salvage(struct rebuild *rebuild)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *now = NULL;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	ul_cleanup(ul_json_freep) json_t *document = NULL;
+	struct ul_err why = UL_ERR_INIT;
+	int rc = ul_file_read(rebuild->verify->store->oci_fd, "index.json",
+			      UL_INDEX_MAX_BYTES, &text, &why);
+
+	if (!rc &&
+	    !ul_layout_index_parse(ul_buf_str(&text), text.len, &now, &why))
+		return 1;
+	if (!rc)
+		rc = ul_json_parse(ul_buf_str(&text), text.len,
+				   UL_JSON_MAX_DEPTH, &document, &why);
+	if (rc == UL_E_NOMEM)
+		return ul_err_nomem(rebuild->verify->err);
+	return rc ? 0 : entries_salvage(rebuild, document);
+}
+
+static int plain_add(struct rebuild *rebuild, const struct ul_digest *digest,
+		     const char *name)
+{
+	uint32_t at = ul_layout_check_find(rebuild->whole, digest);
+	const struct ul_layout_node *node = &rebuild->whole->nodes[at];
+	struct ul_descriptor descriptor = {
+		.media_type =
+		    *node->media_type ? node->media_type
+		    : node->media == UL_MEDIA_INDEX
+			? "application/vnd.oci.image.index.v1+json"
+			: "application/vnd.oci.image.manifest.v1+json",
+		.digest = *digest,
+		.size_bytes = node->size_bytes,
+	};
+
+	return ul_layout_index_add(rebuild->index, &descriptor, name,
+				   rebuild->verify->err);
+}
+
+static int names_add(struct rebuild *rebuild)
+{
+	const struct ul_record *record = &rebuild->verify->record;
+	struct ul_digest digest;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < record->name_count; i++) {
+		const struct ul_name *name = &record->names[i];
+
+		if (name->vanished_unix_s ||
+		    !ul_digest_parse(name->digest, &digest) ||
+		    !is_manifest(rebuild->whole, &digest) ||
+		    has_name(rebuild->index, name->name))
+			continue;
+		rc = *name->entry ? entry_add(rebuild, name->entry) : 0;
+		if (!rc && !has_name(rebuild->index, name->name))
+			rc = plain_add(rebuild, &digest, name->name);
+	}
+	return rc;
+}
+
+/* Kept by an index that holds it, or by what it signs. */
+static bool is_kept(const struct ul_layout_check *whole, const bool *is_target,
+		    uint32_t at)
+{
+	const struct ul_layout_node *node = &whole->nodes[at];
+	size_t i;
+
+	if (is_target[at])
+		return true;
+	for (i = 0; i < node->ref_count; i++) {
+		const struct ul_layout_ref *ref =
+		    &whole->refs[node->first_ref + i];
+
+		if (!strcmp(ref->reason, "subject") &&
+		    whole->nodes[ref->to].is_here)
+			return true;
+	}
+	return false;
+}
+
+static int rest_add(struct rebuild *rebuild)
+{
+	const struct ul_layout_check *whole = rebuild->whole;
+	ul_cleanup(ul_freep) bool *is_target =
+	    ul_calloc(whole->node_count + 1, sizeof *is_target);
+	size_t i;
+	int rc = 0;
+
+	if (!is_target)
+		return ul_err_nomem(rebuild->verify->err);
+	for (i = 0; i < whole->ref_count; i++) {
+		if (strcmp(whole->refs[i].reason, "subject") != 0)
+			is_target[whole->refs[i].to] = true;
+	}
+	for (i = 0; !rc && i < whole->node_count; i++) {
+		const struct ul_layout_node *node = &whole->nodes[i];
+
+		if ((node->media == UL_MEDIA_MANIFEST ||
+		     node->media == UL_MEDIA_INDEX) &&
+		    is_manifest(whole, &node->digest) &&
+		    !is_kept(whole, is_target, (uint32_t)i) &&
+		    !has_digest(rebuild->index, &node->digest))
+			rc = plain_add(rebuild, &node->digest, NULL);
+	}
+	return rc;
+}
+
+/* A copy goes aside: the old one stays in its place until the new one comes. */
+static int index_keep(struct verify *verify)
+{
+	struct ul_embedded *store = verify->store;
+	char name[17 + sizeof ".index"];
+
+	ul_random_hex(name);
+	memcpy(name + 16, ".index", sizeof ".index");
+	if (!linkat(store->oci_fd, "index.json", store->ingest_fd, name, 0))
+		return verify_set_aside(store->root_fd, store->ingest_fd, name,
+					"index.json", verify->err);
+	/* A directory, or a file system without hard links. */
+	return errno == ENOENT
+		   ? 0
+		   : verify_set_aside(store->root_fd, store->oci_fd,
+				      "index.json", "index.json", verify->err);
+}
+
+int repair_index(struct verify *verify, const struct ul_layout_check *whole)
+{
+	ul_cleanup(rebuild_release) struct rebuild rebuild = {
+		.verify = verify,
+		.whole = whole,
+		.index = ul_layout_index_new(),
+	};
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	int rc;
+
+	if (!rebuild.index)
+		return ul_err_nomem(verify->err);
+	rc = index_salvage(&rebuild);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = names_add(&rebuild);
+	if (!rc)
+		rc = rest_add(&rebuild);
+	if (!rc)
+		rc = ul_layout_index_dump(rebuild.index, &text, verify->err);
+	if (!rc)
+		rc = index_keep(verify);
+	return rc ? rc
+		  : ul_file_replace(verify->store->oci_fd, "index.json",
+				    text.data, text.len, 0644, verify->err);
+}
