@@ -1,6 +1,8 @@
 /*
  * The place: what has to be there before a store can be opened.
  */
+#include "store/verify/place.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +16,6 @@
 #include "store/embedded/identity.h"
 #include "store/embedded/store.h"
 #include "store/verify/findings.h"
-#include "store/verify/place.h"
 #include "store/verify/verify.h"
 
 const char *const verify_folders[] = {
