@@ -346,5 +346,6 @@ const struct ul_command ul_cmd_verify = {
 		    "after a crash, a lost database, a damaged index\n",
 	.options = options,
 	.is_transfer = true,
+	.is_embedded = true,
 	.run = verify_run,
 };

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "store/db/words.h"
+#include "store/embedded/form.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
@@ -138,18 +139,28 @@ static int leases_check(struct verify *verify)
 	return rc;
 }
 
+static bool is_in_trash(const struct verify *verify, const struct ul_item *item)
+{
+	const char *trash = verify->store->form->trash;
+	size_t len = strlen(trash);
+
+	return !strncmp(item->path, trash, len) && item->path[len] == '/';
+}
+
 /* 1: a folder of the trash that does not say what it holds. */
 static int trash_check(struct verify *verify, const struct ul_item *item)
 {
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
-	const char *dir = item->path + strlen("trash/");
+	const struct ul_embedded *store = verify->store;
+	const char *dir = item->path + strlen(store->form->trash) + 1;
 	struct ul_err why = UL_ERR_INIT;
 	struct ul_trash_record record;
 	int rc;
 
 	if (!item->is_dir || strchr(dir, '/'))
 		return 0;
-	rc = ul_trash_read(verify->store->trash_fd, dir, &arena, &record, &why);
+	rc = ul_trash_read(store->trash_fd, store->form, dir, &arena, &record,
+			   &why);
 	if (!rc || rc == UL_E_ABSENT)
 		return 0;
 	if (rc == UL_E_NOMEM || !ul_names_add(&verify->damaged_trash, dir) ||
@@ -172,8 +183,7 @@ static const char *unknown_what(const struct ul_item *item)
 
 static int unknown_say(struct verify *verify, const struct ul_item *item)
 {
-	int rc =
-	    strncmp(item->path, "trash/", 6) ? 0 : trash_check(verify, item);
+	int rc = is_in_trash(verify, item) ? trash_check(verify, item) : 0;
 
 	if (rc)
 		return rc < 0 ? rc : 0;

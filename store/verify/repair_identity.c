@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
+#include "store/embedded/form.h"
 #include "store/embedded/ops.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/snapshot_record.h"
@@ -160,8 +161,8 @@ static int trash_run(struct verify *verify, int64_t *ret_run)
 	for (i = 0; !rc && i < dirs.len; i++) {
 		struct ul_err ignored = UL_ERR_INIT;
 
-		if (!ul_trash_read(verify->store->trash_fd, dirs.names[i],
-				   &arena, &record, &ignored) &&
+		if (!ul_trash_read(verify->store->trash_fd, verify->store->form,
+				   dirs.names[i], &arena, &record, &ignored) &&
 		    record.run > *ret_run)
 			*ret_run = record.run;
 	}
