@@ -290,7 +290,8 @@ static int identity_check(struct verify *verify)
 
 	/* That its file is damaged was said before the store was opened. */
 	if (store->is_from_memory ||
-	    !ul_embedded_mismatch(store, record->store_uid, record->generation))
+	    !ul_embedded_is_mismatched(store, record->store_uid,
+				       record->generation))
 		return 0;
 	verify->is_mismatched = true;
 	finding = ul_findings_add(
