@@ -431,7 +431,8 @@ static void test_store__does_not_know_a_new_database_once_filled(void **state)
 	store_fixture_open(fixture);
 	snprintf(says, sizeof says,
 		 "the database %s does not know the store %s: it is of store "
-		 "none, not of %s; put back the ullage.db that belongs to it",
+		 "none, not of %s; put back the ullage.db that belongs to it, "
+		 "or run `ullage verify --repair`",
 		 fixture->store->db_path, fixture->store->path,
 		 fixture->store->uid);
 	assert_string_equal(mismatch_of(fixture->store), says);
@@ -455,7 +456,7 @@ static void test_store__notices_a_database_that_is_behind(void **state)
 	snprintf(says, sizeof says,
 		 "the database %s is older than the store %s (%s): it is at "
 		 "generation 1, not at 2; put back the newest ullage.db that "
-		 "belongs to it",
+		 "belongs to it, or run `ullage verify --repair`",
 		 fixture->store->db_path, fixture->store->path,
 		 fixture->store->uid);
 	assert_string_equal(mismatch_of(fixture->store), says);
