@@ -390,9 +390,13 @@ int ul_verify_store(struct ul_embedded *store,
 	    UL_FINDINGS_INIT;
 	ul_cleanup(ul_embedded_unlockp) struct ul_embedded *locked = NULL;
 	struct ul_err ignored = UL_ERR_INIT;
-	int rc =
-	    verify_once(store, options, store->is_locked, &found, ret, err);
+	int rc;
 
+	*ret = (struct ul_verified){ .image_count = 0 };
+	/* There is none: nothing can be wrong with it. */
+	if (store->is_absent)
+		return 0;
+	rc = verify_once(store, options, store->is_locked, &found, ret, err);
 	if (!rc && found.damage_count && store->is_writable &&
 	    !store->is_locked && !ul_embedded_lock(store, &ignored)) {
 		locked = store;

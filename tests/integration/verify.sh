@@ -160,6 +160,10 @@ ULLAGE_STATE=$WORK/second ullage verify >/dev/null || fail "$what"
 ULLAGE_STATE=$WORK/second ullage gc --quiet >/dev/null || fail "$what: gc"
 rm -rf "$WORK/second"
 
+what="no store"
+ULLAGE_STATE=$WORK/none ullage verify >/dev/null 2>&1 || fail "$what"
+[ ! -e "$WORK/none" ] || fail "$what: one was made"
+
 # Blobs.
 fresh "truncated layer"
 layer=$(blob app:2 '.layers[-1].digest')
