@@ -15,8 +15,11 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/patience.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
+#include "store/oci/index_file.h"
+#include "store/oci/index_lock.h"
 #include "store/oci/json.h"
 #include "store/oci/layout.h"
 #include "store/verify/internal.h"
@@ -232,6 +235,29 @@ static int index_keep(struct verify *verify)
 				      "index.json", "index.json", verify->err);
 }
 
+/* Other programs that know its lock are kept out; what they have made whole
+ * since stays. */
+static int index_replace(struct verify *verify, const struct ul_buf *text)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *now = NULL;
+	struct ul_patience none = { .limit_ms = 0 };
+	struct ul_embedded *store = verify->store;
+	struct ul_err why = UL_ERR_INIT;
+	int rc =
+	    ul_index_lock_take(&store->index_lock, store->oci_fd, verify->err);
+
+	if (rc)
+		return rc;
+	rc = ul_index_file_read(store->oci_fd, &none, 0, &now, NULL, &why);
+	if (rc == UL_E_NOMEM)
+		ul_err_nomem(verify->err);
+	else if (rc)
+		rc = ul_file_replace(store->oci_fd, "index.json", text->data,
+				     text->len, 0644, verify->err);
+	ul_index_lock_drop(&store->index_lock);
+	return rc;
+}
+
 int repair_index(struct verify *verify, const struct ul_layout_check *whole)
 {
 	ul_cleanup(rebuild_release) struct rebuild rebuild = {
@@ -254,7 +280,5 @@ int repair_index(struct verify *verify, const struct ul_layout_check *whole)
 		rc = ul_layout_index_dump(rebuild.index, &text, verify->err);
 	if (!rc)
 		rc = index_keep(verify);
-	return rc ? rc
-		  : ul_file_replace(verify->store->oci_fd, "index.json",
-				    text.data, text.len, 0644, verify->err);
+	return rc ? rc : index_replace(verify, &text);
 }

@@ -52,7 +52,7 @@ static int layout_read(struct verify *verify)
 	struct ul_layout_check_options options = {
 		.is_deep = verify->options->is_deep,
 		.wait_ms = verify->is_again ? WAIT_AGAIN_MS
-					    : verify->store->index_wait_ms,
+					    : verify->store->patience.limit_ms,
 		.remembered = &pairs,
 		.progress = verify->options->progress,
 		.arg = verify->options->arg,

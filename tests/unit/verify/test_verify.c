@@ -64,7 +64,7 @@ static int check(struct store_fixture *fixture, bool is_deep,
 	};
 	struct ul_verified counts;
 
-	fixture->store->index_wait_ms = 0;
+	fixture->store->patience.limit_ms = 0;
 	return ul_verify_store(fixture->store, &options, findings, &counts,
 			       err);
 }
@@ -98,7 +98,7 @@ static int repair(struct store_fixture *fixture, struct ul_findings *findings,
 	struct ul_verified counts;
 	int rc;
 
-	fixture->store->index_wait_ms = 0;
+	fixture->store->patience.limit_ms = 0;
 	rc = ul_embedded_lock(fixture->store, err);
 	if (!rc)
 		rc = ul_repair_store(fixture->store, &options, findings,
