@@ -10,47 +10,21 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/remove.h"
+#include "bench/bench.h"
 #include "store/embedded/store.h"
 
 enum { RUNS = 21, WARM_UPS = 3, BASE_LAYERS = 3, LAYER_BYTES = 3000 };
-
-extern char **environ;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench_df: %s\n", what);
-	exit(1);
-}
-
-static void run(const char *const argv[])
-{
-	posix_spawn_file_actions_t actions;
-	int status;
-	pid_t pid;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv,
-			 environ) ||
-	    waitpid(pid, &status, 0) < 0 || status)
-		fail(argv[0]);
-	posix_spawn_file_actions_destroy(&actions);
-}
 
 /* What a descriptor says of a blob that was just put in its place. */
 struct put {
@@ -73,7 +47,7 @@ static void put(struct ul_embedded *store, const void *data, size_t len,
 	fd =
 	    openat(store->blobs_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || ul_fd_write_all(fd, data, len, &err))
-		fail("cannot write a blob");
+		bench_fail("cannot write a blob");
 	close(fd);
 }
 
@@ -166,7 +140,7 @@ static void make_store(const char *state, uint32_t images, uint32_t blobs)
 	uint32_t i;
 
 	if (ul_embedded_open(state, &store, &err))
-		fail(err.msg);
+		bench_fail("%s", err.msg);
 	ul_buf_add_str(&index, "{\"schemaVersion\":2,\"manifests\":[");
 	make_images(store, images, &index);
 	ul_buf_add_str(&index, "]}");
@@ -174,20 +148,12 @@ static void make_store(const char *state, uint32_t images, uint32_t blobs)
 		put_layer(store, BASE_LAYERS + images + i, &ignored);
 	if (ul_file_replace(store->oci_fd, "index.json", index.data, index.len,
 			    0644, &err))
-		fail(err.msg);
-}
-
-static int i64_cmp(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
+		bench_fail("%s", err.msg);
 }
 
 static double median_ms(int64_t ns[RUNS])
 {
-	qsort(ns, RUNS, sizeof *ns, i64_cmp);
-	return (double)ns[RUNS / 2] / 1e6;
+	return bench_median_s(ns, RUNS) * 1e3;
 }
 
 static void measure(const char *ullage, const char *state, uint32_t images,
@@ -196,7 +162,7 @@ static void measure(const char *ullage, const char *state, uint32_t images,
 	const char *df[] = { ullage, "--state", state, "df", NULL };
 	char store[4096 + sizeof "/store"];
 	const char *du[] = { "du", "-s", "-x", "-B1", store, NULL };
-	int64_t df_ns[RUNS], du_ns[RUNS], start;
+	int64_t df_ns[RUNS], du_ns[RUNS];
 	double df_ms, du_ms;
 	int i;
 
@@ -204,12 +170,8 @@ static void measure(const char *ullage, const char *state, uint32_t images,
 	for (i = -WARM_UPS; i < RUNS; i++) {
 		int at = i < 0 ? 0 : i;
 
-		start = ul_clock_mono_ns();
-		run(df);
-		df_ns[at] = ul_clock_mono_ns() - start;
-		start = ul_clock_mono_ns();
-		run(du);
-		du_ns[at] = ul_clock_mono_ns() - start;
+		df_ns[at] = bench_run(df);
+		du_ns[at] = bench_run(du);
 	}
 	df_ms = median_ms(df_ns);
 	du_ms = median_ms(du_ns);
@@ -221,22 +183,14 @@ static void measure(const char *ullage, const char *state, uint32_t images,
 	       (double)du_ns[0] / 1e6, du_ms / df_ms);
 }
 
-static void remove_state(const char *state)
-{
-	struct ul_removed removed = { 0 };
-	struct ul_err err = UL_ERR_INIT;
-
-	if (ul_remove_trees(AT_FDCWD, &state, 1, &removed, &err))
-		fail(err.msg);
-}
-
 int main(int argc, char **argv)
 {
 	uint32_t images = 400, blobs = 800;
 	bool keep = false;
-	char state[4096];
+	ul_cleanup(ul_freep) char *state = NULL;
 	int i;
 
+	bench_name = "bench_df";
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--images") && i + 1 < argc)
 			images = (uint32_t)strtoul(argv[++i], NULL, 10);
@@ -253,15 +207,12 @@ int main(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
-	snprintf(state, sizeof state, "%s/bench_df.XXXXXX",
-		 i + 1 < argc ? argv[i + 1] : "/tmp");
-	if (!mkdtemp(state))
-		fail("no scratch folder");
+	state = bench_scratch(i + 1 < argc ? argv[i + 1] : "/tmp");
 	make_store(state, images, blobs);
 	measure(argv[i], state, images, blobs);
 	if (keep)
 		fprintf(stderr, "bench_df: left in %s\n", state);
 	else
-		remove_state(state);
+		bench_remove(state);
 	return 0;
 }

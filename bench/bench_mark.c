@@ -17,28 +17,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "bench/bench.h"
 #include "store/graph/graph.h"
 #include "store/graph/mark.h"
 #include "store/graph/retained.h"
 
-enum { RUNS = 5, MEAN_REFS = 5 };
-
-static uint64_t rng_state;
-
-/* splitmix64 */
-static uint64_t rng_next(void)
-{
-	uint64_t z = rng_state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-static uint32_t rng_below(uint32_t bound)
-{
-	return (uint32_t)((rng_next() >> 32) * bound >> 32);
-}
+enum { MEAN_REFS = 5 };
 
 static bool graph_alloc(struct ul_graph *graph)
 {
@@ -59,40 +43,27 @@ static void graph_fill(struct ul_graph *graph)
 	uint32_t i, sum = 0;
 
 	for (i = 0; i < graph->ref_count; i++)
-		graph->first_ref[rng_below(graph->node_count) + 1]++;
+		graph->first_ref[bench_random_below(graph->node_count) + 1]++;
 	for (i = 0; i < graph->node_count; i++) {
 		sum += graph->first_ref[i + 1];
 		graph->first_ref[i + 1] = sum;
 		graph->nodes[i].twin = UL_NODE_NONE;
 		graph->nodes[i].kind = UL_KIND_FILE;
-		graph->nodes[i].weight_bytes = rng_below(1u << 20);
+		graph->nodes[i].weight_bytes = bench_random_below(1u << 20);
 	}
 	for (i = 0; i < graph->ref_count; i++)
-		graph->ref_to[i] = rng_below(graph->node_count);
+		graph->ref_to[i] = bench_random_below(graph->node_count);
 	for (i = 0; i < graph->root_count; i++)
-		graph->roots[i].node = rng_below(graph->node_count);
-}
-
-static int time_cmp(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double median_s(int64_t times_ns[RUNS])
-{
-	qsort(times_ns, RUNS, sizeof *times_ns, time_cmp);
-	return (double)times_ns[RUNS / 2] / 1e9;
+		graph->roots[i].node = bench_random_below(graph->node_count);
 }
 
 static int mark_measure(const struct ul_graph *graph, double *ret_s,
 			uint32_t *ret_reached, struct ul_err *err)
 {
-	int64_t times_ns[RUNS];
+	int64_t times_ns[BENCH_RUNS];
 	int i, rc;
 
-	for (i = 0; i < RUNS; i++) {
+	for (i = 0; i < BENCH_RUNS; i++) {
 		ul_cleanup(ul_mark_release) struct ul_mark mark = UL_MARK_INIT;
 
 		rc = ul_mark_init(&mark, graph, err);
@@ -105,17 +76,17 @@ static int mark_measure(const struct ul_graph *graph, double *ret_s,
 		times_ns[i] = ul_clock_mono_ns() - times_ns[i];
 		*ret_reached = mark.order_len;
 	}
-	*ret_s = median_s(times_ns);
+	*ret_s = bench_median_s(times_ns, BENCH_RUNS);
 	return 0;
 }
 
 static int retained_measure(const struct ul_graph *graph, double *ret_s,
 			    struct ul_err *err)
 {
-	int64_t times_ns[RUNS];
+	int64_t times_ns[BENCH_RUNS];
 	int i, rc;
 
-	for (i = 0; i < RUNS; i++) {
+	for (i = 0; i < BENCH_RUNS; i++) {
 		ul_cleanup(ul_freep) uint64_t *bytes = NULL;
 
 		times_ns[i] = ul_clock_mono_ns();
@@ -124,7 +95,7 @@ static int retained_measure(const struct ul_graph *graph, double *ret_s,
 			return rc;
 		times_ns[i] = ul_clock_mono_ns() - times_ns[i];
 	}
-	*ret_s = median_s(times_ns);
+	*ret_s = bench_median_s(times_ns, BENCH_RUNS);
 	return 0;
 }
 
@@ -181,17 +152,14 @@ int main(int argc, char **argv)
 	ul_cleanup(ul_graph_release) struct ul_graph graph = UL_GRAPH_INIT;
 	struct ul_err err = UL_ERR_INIT;
 
+	bench_name = "bench_mark";
 	graph.node_count = (uint32_t)argument(argc, argv, 1, 10000000);
-	rng_state = argument(argc, argv, 2, 1);
+	bench_seed(argument(argc, argv, 2, 1));
 	graph.root_count = (uint32_t)argument(argc, argv, 3, 10000);
-	if (!graph.node_count || !graph_alloc(&graph)) {
-		fprintf(stderr, "bench_mark: no nodes, or no memory\n");
-		return 1;
-	}
+	if (!graph.node_count || !graph_alloc(&graph))
+		bench_fail("no nodes, or no memory");
 	graph_fill(&graph);
-	if (run(&graph, &err)) {
-		fprintf(stderr, "bench_mark: %s\n", err.msg);
-		return 1;
-	}
+	if (run(&graph, &err))
+		bench_fail("%s", err.msg);
 	return 0;
 }

@@ -5,8 +5,11 @@ tour_packages="skopeo jq sqlite3 zstd"
 test_packages="skopeo umoci jq sqlite3 zstd clang clang-format libclang-rt-14-dev
 e2fsprogs xfsprogs btrfs-progs mount util-linux attr libcap2-bin acl man-db
 bash-completion expect strace xxd python3-minimal procps"
+# Peers of bench/run. Not containerd, which is compared with where it is there:
+# it would start a daemon, and take the place of Docker's own package.
+bench_packages="skopeo umoci gdu jq liblmdb-dev"
 
-# install_packages build|tour|test ...: what is missing of these lists.
+# install_packages build|tour|test|bench ...: what is missing of these lists.
 install_packages() {
 	local list missing=() package
 	for list; do
