@@ -2,7 +2,7 @@
  * store/transfer/layer.h - one layer's bytes, applied to a directory in
  * overlayfs form.
  *
- * One pass: a thread decompresses (ISA-L for gzip, zstd) and hashes, another
+ * One pass: a thread decompresses (ISA-L for gzip, zstd), one hashes, and one
  * reads the tar (libarchive) and writes. Knows no store: directories in,
  * files out.
  *
@@ -108,7 +108,7 @@ struct ul_layer_result {
  * Nothing is ever written outside fs_fd, and nothing is synced. On failure
  * fs_fd's content is undefined: the caller removes it.
  *
- * Thread:  any; starts and joins one thread.
+ * Thread:  any; starts and joins two threads.
  * Returns: 0, or
  *   UL_E_CORRUPT   damaged compression or tar, wrong digest, an entry that
  *                  tries to leave the root or is no sense ("layer entry

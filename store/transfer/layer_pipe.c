@@ -16,23 +16,32 @@
 enum { BLOCK_COUNT = 8, BLOCK_BYTES = 256 << 10 };
 
 struct ul_layer_pipe {
-	/* The thread's own. */
+	/* The maker's own. */
 	struct ul_inflate *source; /* borrowed */
-	struct ul_hash hash;
 	uint64_t stream_bytes;
+	/* The hasher's own. */
+	struct ul_hash hash;
 	/* The reader's own. */
-	pthread_t thread;
+	pthread_t maker, hasher;
 	bool has_block; /* block `taken` is in the reader's hands */
-	/* Shared, under lock. Block n lies in blocks[n % BLOCK_COUNT]. */
+	/* Shared, under lock. Block n lies in blocks[n % BLOCK_COUNT], until
+	 * the reader has taken it and the hasher has hashed it. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	uint64_t made, taken;
-	bool is_over;      /* the thread makes no more blocks */
+	uint64_t made, taken, hashed;
+	bool is_over;      /* the maker makes no more blocks */
 	bool is_stopped;   /* the reader wants no more */
 	struct ul_err err; /* why it is over; code 0: the stream's end */
 	size_t lens[BLOCK_COUNT];
 	unsigned char blocks[BLOCK_COUNT][BLOCK_BYTES];
 };
+
+static bool is_full(const struct ul_layer_pipe *pipe)
+{
+	uint64_t done = pipe->taken < pipe->hashed ? pipe->taken : pipe->hashed;
+
+	return pipe->made - done == BLOCK_COUNT;
+}
 
 /* Wait for a free block. False: the reader wants no more. */
 static bool pipe_wait_free(struct ul_layer_pipe *pipe)
@@ -40,14 +49,14 @@ static bool pipe_wait_free(struct ul_layer_pipe *pipe)
 	bool is_stopped;
 
 	pthread_mutex_lock(&pipe->lock);
-	while (pipe->made - pipe->taken == BLOCK_COUNT && !pipe->is_stopped)
+	while (is_full(pipe) && !pipe->is_stopped)
 		pthread_cond_wait(&pipe->changed, &pipe->lock);
 	is_stopped = pipe->is_stopped;
 	pthread_mutex_unlock(&pipe->lock);
 	return !is_stopped;
 }
 
-/* Give the filled block to the reader, or say that there are no more. */
+/* Give the filled block to the others, or say that there are no more. */
 static void pipe_publish(struct ul_layer_pipe *pipe, size_t len,
 			 const struct ul_err *err)
 {
@@ -60,11 +69,11 @@ static void pipe_publish(struct ul_layer_pipe *pipe, size_t len,
 		pipe->is_over = true;
 		pipe->err = *err;
 	}
-	pthread_cond_signal(&pipe->changed);
+	pthread_cond_broadcast(&pipe->changed);
 	pthread_mutex_unlock(&pipe->lock);
 }
 
-static void *pipe_thread(void *arg)
+static void *maker_thread(void *arg)
 {
 	struct ul_layer_pipe *pipe = arg;
 	struct ul_err err = UL_ERR_INIT;
@@ -76,22 +85,74 @@ static void *pipe_thread(void *arg)
 		if (ul_inflate_read(pipe->source, block, BLOCK_BYTES, &len,
 				    &err))
 			len = 0;
-		ul_hash_update(&pipe->hash, block, len);
 		pipe->stream_bytes += len;
 		pipe_publish(pipe, len, &err);
 	}
 	return NULL;
 }
 
-/* Signals are for the program's own threads, never for this one. */
-static int pipe_thread_start(struct ul_layer_pipe *pipe)
+/* Wait for a block to hash. False: there are no more, or none is wanted. */
+static bool pipe_wait_made(struct ul_layer_pipe *pipe)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&pipe->lock);
+	while (pipe->hashed == pipe->made && !pipe->is_over &&
+	       !pipe->is_stopped)
+		pthread_cond_wait(&pipe->changed, &pipe->lock);
+	is_there = pipe->hashed < pipe->made && !pipe->is_stopped;
+	pthread_mutex_unlock(&pipe->lock);
+	return is_there;
+}
+
+static void *hasher_thread(void *arg)
+{
+	struct ul_layer_pipe *pipe = arg;
+	size_t block;
+
+	while (pipe_wait_made(pipe)) {
+		block = pipe->hashed % BLOCK_COUNT;
+		ul_hash_update(&pipe->hash, pipe->blocks[block],
+			       pipe->lens[block]);
+		pthread_mutex_lock(&pipe->lock);
+		pipe->hashed++;
+		pthread_cond_broadcast(&pipe->changed);
+		pthread_mutex_unlock(&pipe->lock);
+	}
+	return NULL;
+}
+
+static void pipe_stop(struct ul_layer_pipe *pipe)
+{
+	pthread_mutex_lock(&pipe->lock);
+	pipe->is_stopped = true;
+	pthread_cond_broadcast(&pipe->changed);
+	pthread_mutex_unlock(&pipe->lock);
+}
+
+static int threads_start_quiet(struct ul_layer_pipe *pipe)
+{
+	int rc = pthread_create(&pipe->maker, NULL, maker_thread, pipe);
+
+	if (rc)
+		return rc;
+	rc = pthread_create(&pipe->hasher, NULL, hasher_thread, pipe);
+	if (rc) {
+		pipe_stop(pipe);
+		pthread_join(pipe->maker, NULL);
+	}
+	return rc;
+}
+
+/* Signals are for the program's own threads, never for these. */
+static int threads_start(struct ul_layer_pipe *pipe)
 {
 	sigset_t all, old;
 	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&pipe->thread, NULL, pipe_thread, pipe);
+	rc = threads_start_quiet(pipe);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
 }
@@ -115,7 +176,7 @@ int ul_layer_pipe_open(struct ul_inflate *source, uint8_t alg,
 	ul_hash_init(&pipe->hash, alg);
 	pthread_mutex_init(&pipe->lock, NULL);
 	pthread_cond_init(&pipe->changed, NULL);
-	errno = pipe_thread_start(pipe);
+	errno = threads_start(pipe);
 	if (errno) {
 		pipe_free(pipe);
 		return ul_err_sys(err, "start a thread");
@@ -128,11 +189,9 @@ void ul_layer_pipe_close(struct ul_layer_pipe *pipe)
 {
 	if (!pipe)
 		return;
-	pthread_mutex_lock(&pipe->lock);
-	pipe->is_stopped = true;
-	pthread_cond_signal(&pipe->changed);
-	pthread_mutex_unlock(&pipe->lock);
-	pthread_join(pipe->thread, NULL);
+	pipe_stop(pipe);
+	pthread_join(pipe->maker, NULL);
+	pthread_join(pipe->hasher, NULL);
 	pipe_free(pipe);
 }
 
@@ -140,6 +199,11 @@ void ul_layer_pipe_closep(struct ul_layer_pipe **pipe)
 {
 	ul_layer_pipe_close(*pipe);
 	*pipe = NULL;
+}
+
+static bool is_hashed(const struct ul_layer_pipe *pipe)
+{
+	return pipe->hashed == pipe->made;
 }
 
 int ul_layer_pipe_next(struct ul_layer_pipe *pipe, const void **ret_data,
@@ -152,9 +216,10 @@ int ul_layer_pipe_next(struct ul_layer_pipe *pipe, const void **ret_data,
 	if (pipe->has_block) {
 		pipe->taken++;
 		pipe->has_block = false;
-		pthread_cond_signal(&pipe->changed);
+		pthread_cond_broadcast(&pipe->changed);
 	}
-	while (pipe->made == pipe->taken && !pipe->is_over)
+	while (pipe->made == pipe->taken &&
+	       !(pipe->is_over && (pipe->err.code || is_hashed(pipe))))
 		pthread_cond_wait(&pipe->changed, &pipe->lock);
 	block = pipe->taken % BLOCK_COUNT;
 	if (pipe->made > pipe->taken) {
@@ -176,7 +241,8 @@ void ul_layer_pipe_digest(const struct ul_layer_pipe *pipe,
 {
 	struct ul_hash hash = pipe->hash;
 
-	assert(pipe->is_over && !pipe->err.code);
+	/* Nobody writes here any more: the reader has seen the end. */
+	assert(pipe->is_over && is_hashed(pipe) && !pipe->err.code);
 	ul_hash_final(&hash, ret_digest);
 	*ret_bytes = pipe->stream_bytes;
 }
