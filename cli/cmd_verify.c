@@ -62,6 +62,11 @@ static struct ul_verify_options options_of(struct run *run)
 	};
 }
 
+static bool is_layout(const struct ul_cli *cli)
+{
+	return cli->store_name && !strncmp(cli->store_name, "oci:", 4);
+}
+
 /* Before it can be opened. With --repair what is wrong here is put right. */
 static int place_check(struct run *run, bool *ret_can_open, struct ul_err *err)
 {
@@ -69,8 +74,14 @@ static int place_check(struct run *run, bool *ret_can_open, struct ul_err *err)
 	ul_cleanup(ul_findings_release) struct ul_findings after =
 	    UL_FINDINGS_INIT;
 	size_t done;
-	int rc = ul_verify_place(run->cli->state_path, &all, &run->findings,
-				 ret_can_open, err);
+	int rc;
+
+	/* An image layout is opened as it is. */
+	*ret_can_open = true;
+	if (is_layout(run->cli))
+		return 0;
+	rc = ul_verify_place(run->cli->state_path, &all, &run->findings,
+			     ret_can_open, err);
 
 	if (rc || !run->is_repair || !run->findings.damage_count)
 		return rc;
@@ -123,7 +134,8 @@ static json_t *finding_json(const struct run *run,
 	ul_json_put(&json, "key", ul_json_string(finding->key));
 	ul_json_put(&json, "what", ul_json_string(finding->what));
 	ul_json_put(&json, "images", images);
-	ul_json_put(&json, "repair", ul_json_string(finding->repair));
+	ul_json_put(&json, "repair",
+		    ul_json_string(is_layout(run->cli) ? "" : finding->repair));
 	if (run->is_repair)
 		ul_json_put(&json, "repaired",
 			    json_boolean(finding->is_repaired));
@@ -132,6 +144,7 @@ static json_t *finding_json(const struct run *run,
 
 static int answer_json(const struct run *run, struct ul_err *err)
 {
+	const struct ul_embedded *store = run->cli->store;
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
 	ul_cleanup(ul_freep) char *path =
 	    ul_asprintf("%s/store", run->cli->state_path);
@@ -139,8 +152,10 @@ static int answer_json(const struct run *run, struct ul_err *err)
 
 	if (!path)
 		return ul_err_nomem(err);
-	json = ul_cli_answer("store", ul_json_string("embedded"));
-	ul_json_put(&json, "path", ul_json_string(path));
+	json = ul_cli_answer(
+	    "store", ul_json_string(store ? store->base.name : "embedded"));
+	ul_json_put(&json, "path",
+		    ul_json_string(store ? store->base.path : path));
 	ul_json_put(&json, "deep", json_boolean(run->is_deep));
 	ul_json_put(&json, "images",
 		    json_integer((json_int_t)run->verified.image_count));
@@ -207,7 +222,8 @@ static int finding_print(const struct run *run,
 			return ul_err_nomem(err);
 		rc = wrapped("", ul_buf_str(&images), err);
 	}
-	if (!rc && *finding->repair && !finding->is_repaired && !run->is_repair)
+	if (!rc && *finding->repair && !is_layout(run->cli) &&
+	    !finding->is_repaired && !run->is_repair)
 		rc = wrapped("--repair ", finding->repair, err);
 	return rc;
 }
@@ -311,6 +327,11 @@ static int verify_run(struct ul_cli *cli, int argc, char **argv)
 		return ul_cli_usage(&ul_cmd_verify,
 				    "--as-of is for commands that change "
 				    "nothing");
+	if (run.is_repair && is_layout(cli))
+		return ul_cli_usage(&ul_cmd_verify,
+				    "--repair is for the embedded store: what "
+				    "is broken in a layout of others is theirs "
+				    "to write anew");
 	ul_progress_start(&run.progress, cli, "checking the store", 0);
 	rc = verify_all(&run, &err);
 	if (rc)
@@ -337,7 +358,9 @@ const struct ul_command ul_cmd_verify = {
 	    "and moves what is broken to the folder damaged/ of the store; "
 	    "nothing is thrown away. It may be interrupted and begun again. "
 	    "Exit status 0: all is whole, and nothing was lost; 1: something "
-	    "is still damaged, or could not be brought back.",
+	    "is still damaged, or could not be brought back.\n\n"
+	    "With --store oci:PATH a layout of others is checked, in the same "
+	    "ways but for --repair.",
 	.examples = "ullage verify\n"
 		    "a quick look\n"
 		    "ullage verify --deep --json | jq '.findings[]'\n"
@@ -346,6 +369,5 @@ const struct ul_command ul_cmd_verify = {
 		    "after a crash, a lost database, a damaged index\n",
 	.options = options,
 	.is_transfer = true,
-	.is_embedded = true,
 	.run = verify_run,
 };

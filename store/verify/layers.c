@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/remove.h"
+#include "store/embedded/form.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/snapshot_folder.h"
 #include "store/embedded/store.h"
@@ -328,6 +329,8 @@ static int chains_check(struct layers *layers)
 	size_t i, end;
 	int rc = 0;
 
+	if (!verify->store->form->is_ours)
+		return 0;
 	if (!verify->store->is_writable)
 		return ul_findings_add(verify->findings, UL_FINDING_NOTE,
 				       "store", "snapshots", "",

@@ -548,6 +548,25 @@ verify
 [ $status -eq 0 ] || fail "$what: exit status $status: $(findings)"
 found '^note snapshot done: is half of a commit that was stopped'
 
+fresh "a layout of others"
+layout=$WORK/layout
+cp -a "$WORK/samples/skopeo-layout" "$layout"
+verify --store "oci:$layout" --deep
+[ $status -eq 0 ] && [ -z "$(findings)" ] || fail "$what: $(findings)"
+truncate -s 5 "$(find "$layout/blobs/sha256" -size +1000k | head -1)"
+touch "$layout/README"
+before=$(find "$layout" -printf '%p %s %T@\n' | sort)
+verify --store "oci:$layout"
+[ $status -eq 1 ] || fail "$what: exit status $status"
+found '^damage blob sha256:.*: is 5 bytes long and should be'
+found '^note file README: is none of ours'
+jq -e '[.findings[].repair] | unique == [""]' "$WORK/answer" >/dev/null ||
+	fail "$what: offers a repair"
+ullage --store "oci:$layout" verify --repair >/dev/null 2>&1
+[ $? -eq 2 ] || fail "$what: repaired"
+[ "$before" = "$(find "$layout" -printf '%p %s %T@\n' | sort)" ] ||
+	fail "$what: was changed"
+
 # Read-only: it looks, and says that it may not repair.
 fresh "read-only"
 truncate -s 100M "$WORK/disk"
