@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/embedded/form.h"
 #include "store/embedded/scan_internal.h"
+#include "store/embedded/store.h"
 
 /*
  * What a recorded object refers to stays recorded: its references are known
@@ -145,9 +147,9 @@ static int scan_broken(struct ul_scan *scan, uint32_t at)
 	char line[1200];
 
 	snprintf(line, sizeof line,
-		 "blob %s is needed but %s; import its image again, which "
+		 "blob %s is needed but %s; %s its image again, which "
 		 "replaces it, or `ullage untag` all names of the image",
-		 key, why);
+		 key, why, scan->store->form->is_ours ? "import" : "copy");
 	if (!ul_view_note(scan->view, "%s", line))
 		return ul_err_nomem(scan->err);
 	if (!scan->view->refusal)
