@@ -8,9 +8,9 @@
 
 /*
  * "process 1234 (ullage)" for whoever holds flock() exclusively on the file
- * that fd is open on, by /proc/locks and fdinfo (proc(5)); "another process" where that
- * cannot be seen (another user's container, no /proc, let go meanwhile).
- * Returns text.
+ * that fd is open on, by /proc/locks and fdinfo (proc(5)); "another process"
+ * where that cannot be seen (another user's container, no /proc, let go
+ * meanwhile). Returns text.
  */
 const char *ul_holder_text(int fd, char text[UL_HOLDER_MAX]);
 
