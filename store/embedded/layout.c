@@ -31,6 +31,30 @@ static bool is_there(int dirfd, const char *name)
 	return !faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
+/*
+ * The layout within an embedded store: what leases and snapshots hold there
+ * would be garbage to who sees the layout alone, under a lock of its own.
+ */
+static int layout_is_alone(struct ul_embedded *store, struct ul_err *err)
+{
+	static const char *const folders[] = { "../snapshots", "../ingest",
+					       "../trash" };
+	const char *name = strrchr(store->path, '/') + 1;
+	size_t i, count = 0;
+
+	for (i = 0; i < ul_array_len(folders); i++)
+		count += is_there(store->root_fd, folders[i]);
+	/* One that lost its store-id is one still. */
+	if (strcmp(name, "oci") != 0 ||
+	    (!is_there(store->root_fd, "../store-id") &&
+	     count < ul_array_len(folders)))
+		return 0;
+	return ul_err_set(err, UL_E_REFUSED,
+			  "it is part of a store that ullage made, which has "
+			  "leases and snapshots too; without --store oci: that "
+			  "store is opened, one elsewhere with --state DIR");
+}
+
 /* Caches of older BuildKits have no oci-layout. */
 static int layout_check(struct ul_embedded *store, struct ul_err *err)
 {
@@ -93,6 +117,8 @@ static int layout_open_dirs(struct ul_embedded *store, struct ul_err *err)
 
 	if (!rc)
 		rc = ul_dir_open(store->root_fd, ".", &store->oci_fd, err);
+	if (!rc)
+		rc = layout_is_alone(store, err);
 	if (!rc)
 		rc = layout_check(store, err);
 	if (!rc)

@@ -19,8 +19,9 @@ struct ul_err;
  * Owner:   *ret_store, closed by ul_store_close(&store->base).
  * Returns: 0; UL_E_ABSENT (nothing there); UL_E_CORRUPT (no image layout:
  *          neither oci-layout nor index.json beside blobs/, or a version that
- *          we do not know); UL_E_IO; UL_E_DB; UL_E_UNSUPPORTED (newer
- *          database); UL_E_NOMEM.
+ *          we do not know); UL_E_REFUSED (it lies within an embedded store,
+ *          whose leases and snapshots hold what is in it); UL_E_IO; UL_E_DB;
+ * UL_E_UNSUPPORTED (newer database); UL_E_NOMEM.
  */
 int ul_layout_open(const char *path, const char *state_path,
 		   struct ul_embedded **ret_store, struct ul_err *err);

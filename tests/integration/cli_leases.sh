@@ -46,6 +46,9 @@ ullage untag app:1 other:2 >/dev/null || fail "untag"
 before=$(blobs)
 ullage gc >/dev/null
 [ "$(blobs)" -eq "$before" ] || fail "gc took what is leased"
+ullage --store "oci:$ULLAGE_STATE/store/oci" gc --grace 0 --now --exclusive \
+	>/dev/null 2>&1 && fail "a store's own layout was opened as one of others"
+[ "$(blobs)" -eq "$before" ] || fail "gc of the layout took what is leased"
 ullage lease remove takes app:1 >/dev/null || fail "lease remove"
 ullage gc >"$WORK/said"
 [ "$(blobs)" -lt "$before" ] || fail "gc waits: $(cat "$WORK/said")"

@@ -302,6 +302,32 @@ static void test_layout__one_without_blobs_or_marker_is_read(void **state)
 	assert_null(store);
 }
 
+/* Leases and snapshots of that store hold what lies there. */
+static void test_layout__that_of_an_embedded_store_is_refused(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = NULL;
+	struct ul_err err = UL_ERR_INIT;
+
+	fixture->is_layout = false;
+	store_fixture_open(fixture);
+	assert_int_equal(ul_layout_open(store_path(fixture, "oci"),
+					fixture->state, &store, &err),
+			 UL_E_REFUSED);
+	assert_non_null(strstr(err.msg, "leases and snapshots"));
+	assert_int_equal(unlink(store_path(fixture, "store-id")), 0);
+	assert_int_equal(ul_layout_open(store_path(fixture, "oci/../oci"),
+					fixture->state, &store, &err),
+			 UL_E_REFUSED);
+	assert_null(store);
+	/* A neighbour of that name alone says nothing. */
+	assert_int_equal(rmdir(store_path(fixture, "snapshots")), 0);
+	assert_int_equal(ul_layout_open(store_path(fixture, "oci"),
+					fixture->state, &store, &err),
+			 0);
+	ul_embedded_closep(&store);
+}
+
 static void test_layout__a_report_makes_no_state_directory(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -429,6 +455,7 @@ int main(void)
 		LAYOUT(what_is_not_of_a_layout_is_kept_and_named),
 		LAYOUT(blobs_behind_a_symlink_are_not_ours),
 		LAYOUT(one_without_blobs_or_marker_is_read),
+		LAYOUT(that_of_an_embedded_store_is_refused),
 		LAYOUT(a_report_makes_no_state_directory),
 		LAYOUT(what_is_known_of_another_directory_says_nothing),
 		LAYOUT(a_name_that_vanishes_keeps_its_content),
