@@ -298,6 +298,21 @@ static int act_empty_view(struct act *act, const struct ul_view *view,
 	return rc;
 }
 
+/* What is left in the trash of what this run moved, where some went back. */
+static void act_recount(struct act *act, const struct ul_view *view)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < view->trash_count; i++) {
+		if (is_mine(act, &view->trash[i]))
+			bytes += view->graph.nodes[view->trash[i].object]
+				     .weight_bytes;
+	}
+	if (bytes < act->run->trashed_bytes)
+		act->run->trashed_bytes = bytes;
+}
+
 /* Something has come since the sweep: what it needs is put back first (I1). */
 static int act_empty_again(struct act *act)
 {
@@ -309,6 +324,7 @@ static int act_empty_again(struct act *act)
 		act->run->is_left = true;
 	if (rc || view.refusal)
 		return rc;
+	act_recount(act, &view);
 	return act_empty_view(act, &view, NULL);
 }
 
@@ -347,21 +363,12 @@ static int act_empty(struct act *act)
 static int act_cut(struct act *act)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
-	uint64_t bytes = 0;
-	size_t i;
 	int rc = act_scan_restored(act, &view);
 
 	act->run->is_left = true;
-	if (rc)
-		return rc;
-	for (i = 0; i < view.trash_count; i++) {
-		if (view.trash[i].run == act->run->run)
-			bytes +=
-			    view.graph.nodes[view.trash[i].object].weight_bytes;
-	}
-	if (bytes < act->run->trashed_bytes)
-		act->run->trashed_bytes = bytes;
-	return 0;
+	if (!rc)
+		act_recount(act, &view);
+	return rc;
 }
 
 static bool act_empties(const struct act *act)

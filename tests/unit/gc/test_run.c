@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "store/embedded/store.h"
 #include "tests/lib/content_fixture.h"
@@ -164,6 +166,36 @@ test_run__a_name_before_the_deletion_brings_content_back(void **state)
 	ul_run_release(&run);
 }
 
+static void test_run__what_came_back_is_not_in_the_trash(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 4 * HOUR_S,
+		.grace_s = HOUR_S,
+	};
+	struct content_digest due = blob_put(fixture, "due"), stray;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_run run = UL_RUN_INIT;
+	struct stat st;
+
+	content_gc(fixture, how.now_unix_s - 2 * HOUR_S, HOUR_S, false);
+	assert_int_equal(trash_count(fixture), 1);
+	assert_false(blob_exists(fixture, due));
+	coming = image_put(fixture, "app", "base");
+	stray = blob_put(fixture, "stray");
+	assert_int_equal(stat(store_path(fixture, "oci/blobs/sha256/%s",
+					 stray.text + strlen("sha256:")),
+			      &st),
+			 0);
+	watch.after_sweep = name_comes;
+	if (content_collect(fixture, &how, &run, &err))
+		fail_msg("%s", err.msg);
+	assert_true(image_is_whole(fixture, &coming));
+	assert_false(blob_exists(fixture, stray));
+	assert_int_equal(run.trashed_bytes, st.st_blocks * 512);
+	ul_run_release(&run);
+}
+
 /* No entry of the index, and yet a reference: of a referrer of one. */
 static void referrer_comes(void)
 {
@@ -209,6 +241,7 @@ int main(void)
 		RUN(removing_names_scans_twice),
 		RUN(emptying_the_trash_scans_once),
 		RUN(a_name_before_the_deletion_brings_content_back),
+		RUN(what_came_back_is_not_in_the_trash),
 		RUN(a_referrer_before_the_deletion_brings_content_back),
 	};
 
