@@ -75,8 +75,11 @@ static void tree_fill(struct maker *maker, const char *top, int depth)
 
 	/* Enough names for a second block of the directory. */
 	if (maker_chance(maker, 3)) {
+		unsigned int turn = maker->counter++;
+
 		for (i = 0; i < 60; i++) {
-			snprintf(path, sizeof path, "%s/many-%0150zu", top, i);
+			snprintf(path, sizeof path, "%s/many-%u-%u-%0150zu",
+				 top, maker->phase, turn, i);
 			maker_file(maker, path, 0);
 		}
 	}

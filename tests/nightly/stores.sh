@@ -12,8 +12,9 @@ while [ $SECONDS -lt $end ]; do
 		cat "$log"
 		failed=1
 	}
-	# Its last line: "10 stores, 812 numbers compared, 0 stores failed".
-	read -r count _ compared _ < <(tail -n 1 "$log")
+	# Its last line: "10 stores, 812 numbers compared, 0 stores failed"; none
+	# where it was stopped by a failure of its own.
+	read -r count _ compared _ < <(grep -E '^[0-9]+ stores, ' "$log" || echo 0 stores, 0)
 	stores=$((stores + count)) numbers=$((numbers + compared)) seed=$((seed + 10))
 done
 echo "stores: $fs, seeds $3 to $((seed - 1)): $stores stores, $numbers numbers compared$([ $failed = 0 ] || echo ", FAILED")"
