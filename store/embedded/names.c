@@ -320,6 +320,30 @@ static int entries_take(struct ul_layout_index *index,
 	return 0;
 }
 
+/* The blobs that these names stand for, with all that they refer to. */
+static int content_take(const struct ul_view *view, const uint32_t *objects,
+			size_t count, struct ul_names *content,
+			struct ul_err *err)
+{
+	ul_cleanup(ul_mark_release) struct ul_mark mark = UL_MARK_INIT;
+	size_t i;
+	int rc = ul_mark_init(&mark, &view->graph, err);
+
+	if (rc)
+		return rc;
+	ul_mark_from(&mark, &view->graph, objects, count);
+	for (i = 0; i < view->file_count; i++) {
+		const struct ul_view_file *file = &view->files[i];
+
+		if (view->record.objects[file->object].kind != UL_KIND_BLOB ||
+		    !ul_bits_get(&mark.reached, file->object))
+			continue;
+		if (!ul_names_add(content, file->path))
+			return ul_err_nomem(err);
+	}
+	return 0;
+}
+
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
 			     const struct ul_sweep_request *undo,
@@ -327,6 +351,7 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
 	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
+	ul_cleanup(ul_names_release) struct ul_names content = UL_NAMES_INIT;
 	struct ul_embedded *store = (struct ul_embedded *)base;
 	struct ul_index_stamp stamp;
 	int rc;
@@ -341,7 +366,9 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 				  "just now; try again");
 	rc = entries_take(index, view, objects, count, &entries, err);
 	if (!rc && undo)
-		rc = ul_sweep_keep_names(store, undo, &entries, err);
+		rc = content_take(view, objects, count, &content, err);
+	if (!rc && undo)
+		rc = ul_sweep_keep_names(store, undo, &entries, &content, err);
 	/* The index first: a report that reads in between then sees a name
 	 * gone that is not marked as ours, which only keeps its content. */
 	if (!rc)

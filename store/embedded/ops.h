@@ -26,7 +26,8 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 struct ul_embedded;
 int ul_sweep_keep_names(struct ul_embedded *store,
 			const struct ul_sweep_request *request,
-			const struct ul_names *entries, struct ul_err *err);
+			const struct ul_names *entries,
+			const struct ul_names *content, struct ul_err *err);
 
 /* The names stay after all: the folder goes. Best effort; one that is left
  * has names to bring back that are there. */

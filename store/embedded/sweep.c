@@ -241,7 +241,8 @@ static int folder_write(struct ul_embedded *store,
 
 int ul_sweep_keep_names(struct ul_embedded *store,
 			const struct ul_sweep_request *request,
-			const struct ul_names *entries, struct ul_err *err)
+			const struct ul_names *entries,
+			const struct ul_names *content, struct ul_err *err)
 {
 	const struct ul_trash_record record = {
 		.database = store->db_uid,
@@ -250,6 +251,8 @@ int ul_sweep_keep_names(struct ul_embedded *store,
 		.grace_s = request->grace_s,
 		.entries = (const char **)entries->names,
 		.entry_count = entries->len,
+		.content = (const char **)content->names,
+		.content_count = content->len,
 	};
 	ul_cleanup(ul_closep) int fd = -1;
 
@@ -422,10 +425,30 @@ static int sweep_sync(struct sweep *sweep)
 	return rc ? rc : folders_sync(sweep->store, sweep->err);
 }
 
+/* What was kept with the names, into the record that takes its place. */
+static int sweep_content(struct sweep *sweep)
+{
+	struct ul_trash_record kept;
+	int rc;
+
+	if (!*sweep->store->trash_folder)
+		return 0;
+	rc = ul_trash_read(sweep->store->trash_fd, sweep->store->form,
+			   sweep->store->trash_folder, &sweep->arena, &kept,
+			   sweep->err);
+	if (rc)
+		return rc;
+	sweep->record.content = kept.content;
+	sweep->record.content_count = kept.content_count;
+	return 0;
+}
+
 static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 {
 	int rc = roots_unchanged(sweep->store, sweep->view, sweep->err);
 
+	if (!rc)
+		rc = sweep_content(sweep);
 	if (!rc)
 		rc = ul_snapshots_load(sweep->store, &sweep->snapshots,
 				       sweep->err);
@@ -798,6 +821,29 @@ static int entries_back(struct ul_embedded *store,
 	return added ? ul_embedded_index_write(store, index, &stamp, err) : 0;
 }
 
+static int lost_say(struct back *back, const char *kind, const char *key)
+{
+	return ul_err_set(back->err, UL_E_CONFLICT,
+			  "%s %s is gone from the trash: what was left is back "
+			  "in its place, names are not",
+			  kind, key);
+}
+
+/* Another run may have taken it since, or this one was stopped before. */
+static int undo_check_content(struct back *back,
+			      const struct ul_trash_record *record)
+{
+	ul_cleanup(ul_trash_lies_release) struct ul_trash_lies lies =
+	    UL_TRASH_LIES_INIT;
+	const char *lost;
+	int rc = ul_trash_lies_read(back->store, &lies, back->err);
+
+	if (rc)
+		return rc;
+	lost = ul_trash_lost(back->store, &lies, record);
+	return lost ? lost_say(back, "the file", lost) : 0;
+}
+
 /* Names come back only to content that is all there. */
 static int undo_check(struct back *back, const struct ul_trash_record *record)
 {
@@ -805,14 +851,11 @@ static int undo_check(struct back *back, const struct ul_trash_record *record)
 
 	for (i = 0; record->entry_count && i < record->item_count; i++) {
 		if (!is_there(back->store->root_fd, record->items[i].path))
-			return ul_err_set(
-			    back->err, UL_E_CONFLICT,
-			    "%s %s is gone from the trash: what was left is "
-			    "back in its place, names are not",
-			    ul_kind_name(record->items[i].kind),
-			    record->items[i].key);
+			return lost_say(back,
+					ul_kind_name(record->items[i].kind),
+					record->items[i].key);
 	}
-	return 0;
+	return undo_check_content(back, record);
 }
 
 static int undo_dir(struct back *back, const char *dir,

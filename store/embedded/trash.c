@@ -150,30 +150,46 @@ static int items_read(const struct ul_form *form, const json_t *json,
 	return rc;
 }
 
-static int entries_read(const json_t *json, struct ul_arena *arena,
-			struct ul_trash_record *record, struct ul_err *err)
+static int texts_read(const json_t *json, const char *key,
+		      struct ul_arena *arena, const char ***ret_texts,
+		      size_t *ret_count, struct ul_err *err)
 {
-	const json_t *entries;
-	size_t i;
-	int rc = ul_json_array(json, "entries", "record", &entries, err);
+	const json_t *array;
+	const char **texts;
+	size_t i, count;
+	int rc = ul_json_array(json, key, "record", &array, err);
 
 	if (rc)
 		return rc;
-	record->entry_count = json_array_size(entries);
-	record->entries = ul_arena_alloc(arena, record->entry_count *
-						    sizeof *record->entries);
-	if (!record->entries)
+	count = json_array_size(array);
+	texts = ul_arena_alloc(arena, count * sizeof *texts);
+	if (!texts)
 		return ul_err_nomem(err);
-	for (i = 0; i < record->entry_count; i++) {
-		const char *text =
-		    json_string_value(json_array_get(entries, i));
+	for (i = 0; i < count; i++) {
+		const char *text = json_string_value(json_array_get(array, i));
 
 		if (!text)
 			return ul_err_set(err, UL_E_CORRUPT,
-					  "an entry that is no text");
-		record->entries[i] = ul_arena_strdup(arena, text);
-		if (!record->entries[i])
+					  "%s has what is no text", key);
+		texts[i] = ul_arena_strdup(arena, text);
+		if (!texts[i])
 			return ul_err_nomem(err);
+	}
+	*ret_texts = texts;
+	*ret_count = count;
+	return 0;
+}
+
+static int content_check(const struct ul_form *form,
+			 const struct ul_trash_record *record,
+			 struct ul_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < record->content_count; i++) {
+		if (!path_is_ours(form, record->content[i]))
+			return ul_err_set(err, UL_E_CORRUPT,
+					  "content that makes no sense");
 	}
 	return 0;
 }
@@ -203,7 +219,13 @@ static int record_read(const struct ul_form *form, const struct ul_buf *text,
 	if (!rc)
 		rc = items_read(form, json, arena, &record, err);
 	if (!rc)
-		rc = entries_read(json, arena, &record, err);
+		rc = texts_read(json, "entries", arena, &record.entries,
+				&record.entry_count, err);
+	if (!rc)
+		rc = texts_read(json, "content", arena, &record.content,
+				&record.content_count, err);
+	if (!rc)
+		rc = content_check(form, &record, err);
 	if (rc)
 		return rc;
 	record.run = (int64_t)run;
@@ -239,26 +261,39 @@ static json_t *item_json(const struct ul_trash_item *item)
 			 "created_unix_s", (json_int_t)item->created_unix_s);
 }
 
+static json_t *texts_json(const char **texts, size_t count)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (json_array_append_new(array, json_string(texts[i]))) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
 static json_t *record_json(const struct ul_trash_record *record)
 {
 	ul_cleanup(ul_json_freep) json_t *items = json_array();
-	ul_cleanup(ul_json_freep) json_t *entries = json_array();
+	json_t *entries, *content;
 	size_t i;
 
 	for (i = 0; i < record->item_count; i++) {
 		if (json_array_append_new(items, item_json(&record->items[i])))
 			return NULL;
 	}
-	for (i = 0; i < record->entry_count; i++) {
-		if (json_array_append_new(entries,
-					  json_string(record->entries[i])))
-			return NULL;
-	}
-	return json_pack(
-	    "{s:i, s:s, s:I, s:I, s:I, s:O, s:O}", "version", 1, "database",
-	    record->database, "run", (json_int_t)record->run, "swept_unix_s",
-	    (json_int_t)record->swept_unix_s, "grace_s",
-	    (json_int_t)record->grace_s, "items", items, "entries", entries);
+	entries = texts_json(record->entries, record->entry_count);
+	content = texts_json(record->content, record->content_count);
+	/* Takes both, and frees them even where it fails. */
+	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:O, s:o, s:o}", "version",
+			 1, "database", record->database, "run",
+			 (json_int_t)record->run, "swept_unix_s",
+			 (json_int_t)record->swept_unix_s, "grace_s",
+			 (json_int_t)record->grace_s, "items", items, "entries",
+			 entries, "content", content);
 }
 
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,

@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ul_arena;
+#include "base/arena.h"
+#include "base/map.h"
+
 struct ul_embedded;
 struct ul_err;
 struct ul_form;
@@ -48,6 +50,8 @@ struct ul_trash_record {
 	size_t item_count;
 	const char **entries; /* JSON of index entries removed by the run */
 	size_t entry_count;
+	const char **content; /* paths of the blobs that these had then */
+	size_t content_count;
 };
 
 /* Swept by the database that the store is open with. */
@@ -79,10 +83,34 @@ int ul_trash_folders(const struct ul_embedded *store,
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		   struct ul_err *err);
 
+/* By the path that it goes back to, what lies in any folder of the trash. */
+struct ul_trash_lies {
+	struct ul_map by_path; /* keys in the arena */
+	struct ul_arena arena;
+};
+#define UL_TRASH_LIES_INIT                                                     \
+	((struct ul_trash_lies){ .by_path = UL_MAP_INIT,                       \
+				 .arena = UL_ARENA_INIT })
+
+/* Under the lock. Records that make no sense are passed over. UL_E_IO,
+ * UL_E_NOMEM. */
+int ul_trash_lies_read(struct ul_embedded *store,
+		       struct ul_trash_lies *ret_lies, struct ul_err *err);
+void ul_trash_lies_release(struct ul_trash_lies *lies);
+
+/*
+ * The first blob of a record's names that is neither in its place nor in the
+ * trash, or NULL: names come back only to content that is all there.
+ */
+const char *ul_trash_lost(struct ul_embedded *store,
+			  const struct ul_trash_lies *lies,
+			  const struct ul_trash_record *record);
+
 /*
  * Under the lock: remove folders that hold nothing but their record and have
- * no names to bring back either, or not any more at that time. With
- * `forget_names` what our own runs could bring back goes too.
+ * no names to bring back either, or not any more at that time. Of our own runs
+ * they go too where the names' content is no longer all there, and with
+ * `forget_names` in any case.
  * UL_E_IO, UL_E_NOMEM.
  */
 int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,

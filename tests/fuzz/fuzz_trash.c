@@ -59,6 +59,7 @@ static void assert_reads_back(int dir_fd, const struct ul_trash_record *record,
 	assert(again.swept_unix_s == record->swept_unix_s);
 	assert(again.item_count == record->item_count);
 	assert(again.entry_count == record->entry_count);
+	assert(again.content_count == record->content_count);
 	for (i = 0; i < again.item_count; i++) {
 		assert(!strcmp(again.items[i].name, record->items[i].name));
 		assert(!strcmp(again.items[i].path, record->items[i].path));
@@ -66,6 +67,8 @@ static void assert_reads_back(int dir_fd, const struct ul_trash_record *record,
 	}
 	for (i = 0; i < again.entry_count; i++)
 		assert(!strcmp(again.entries[i], record->entries[i]));
+	for (i = 0; i < again.content_count; i++)
+		assert(!strcmp(again.content[i], record->content[i]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (i = 0; i < record.item_count; i++)
 		check_item(&record.items[i]);
+	for (i = 0; i < record.content_count; i++)
+		assert_within(record.content[i]);
 	assert(ul_trash_delete_unix_s(&record) >= record.swept_unix_s);
 	rc = ul_dir_open(scratch_fd(), FOLDER, &dir_fd, &err);
 	assert(!rc);

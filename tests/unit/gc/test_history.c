@@ -292,6 +292,63 @@ static void test_undo__a_name_that_was_given_anew_stays(void **state)
 	ul_view_release(&view);
 }
 
+/* A later run took what an earlier one had left, since another name held it. */
+static void test_undo__names_do_not_come_back_to_no_content(void **state)
+{
+	static const char *const first[] = { "first" }, *const second[] = {
+		"second"
+	};
+	static const struct ul_rule rule1 = { .patterns = first,
+					      .pattern_count = 1 };
+	static const struct ul_rule rule2 = { .patterns = second,
+					      .pattern_count = 1 };
+	struct store_fixture *fixture = *state;
+	int64_t now = ul_clock_unix_s() + 2 * HOUR_S, numbers[2];
+	struct content_image app;
+	struct content_run how = { .now_unix_s = now,
+				   .grace_s = HOUR_S,
+				   .rule = &rule1 };
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+	size_t count;
+
+	store_fixture_open(fixture);
+	app = image_put(fixture, "app", NULL);
+	INDEX_PUT(fixture, { "first", app.manifest.text, NULL },
+		  { "second", app.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	numbers[0] = run.run;
+	ul_run_release(&run);
+	how.rule = &rule2;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	numbers[1] = run.run;
+	ul_run_release(&run);
+	/* In the trash it is there still, and comes out with its name. */
+	if (ul_run_undo(&fixture->store->base, numbers[0], &count, &err))
+		fail_msg("%s", err.msg);
+	content_gc(fixture, now + 60, HOUR_S, false);
+	assert_true(image_is_whole(fixture, &app));
+
+	how.rule = &rule1;
+	how.now_unix_s = now + 120;
+	how.now = true;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	numbers[0] = run.run;
+	ul_run_release(&run);
+	assert_false(blob_exists(fixture, app.manifest));
+	assert_true(
+	    ul_run_undo(&fixture->store->base, numbers[0], &count, &err) < 0);
+	assert_true(
+	    ul_run_undo(&fixture->store->base, numbers[1], &count, &err) < 0);
+	view = content_scan(fixture, now + 180);
+	assert_int_equal(view.image_count, 0);
+	ul_view_release(&view);
+	/* Names without content are nothing to keep a folder for. */
+	content_gc(fixture, now + 240, HOUR_S, false);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+}
+
 static void test_undo__names_do_not_come_back_to_half_the_content(void **state)
 {
 	static const struct ul_rule rule = { .all = true };
@@ -362,6 +419,7 @@ int main(void)
 		HISTORY(undo__brings_back_names_and_content),
 		HISTORY(undo__brings_back_a_name_that_held_nothing_alone),
 		HISTORY(undo__a_name_that_was_given_anew_stays),
+		HISTORY(undo__names_do_not_come_back_to_no_content),
 		HISTORY(undo__names_do_not_come_back_to_half_the_content),
 		HISTORY(undo__nothing_is_left_after_now),
 	};
