@@ -50,12 +50,28 @@ int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err)
 	return 0;
 }
 
+/* A directory that may be passed through but not read cannot be synced. */
+static int parent_sync(const char *path, struct ul_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	ul_cleanup(ul_closep) int fd = -1;
+	char parent[PATH_MAX];
+	int rc;
+
+	snprintf(parent, sizeof parent, "%.*s",
+		 slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	rc = ul_dir_open(AT_FDCWD, parent, &fd, err);
+	if (rc)
+		return err->sys_errno == EACCES ? 0 : rc;
+	return ul_fd_sync(fd, parent, err);
+}
+
 static int make_one(const char *path, struct ul_err *err)
 {
 	struct stat st;
 
 	if (!mkdir(path, 0777))
-		return 0;
+		return parent_sync(path, err);
 	if (errno != EEXIST)
 		return ul_err_sys(err, "make directory %s", path);
 	if (!stat(path, &st) && S_ISDIR(st.st_mode))
@@ -70,10 +86,13 @@ int ul_dir_make(const char *path, struct ul_err *err)
 	size_t len = strlen(path);
 	char *slash;
 
+	while (len > 1 && path[len - 1] == '/')
+		len--;
 	if (!len || len >= sizeof part)
 		return ul_err_set(err, UL_E_INVALID, "%s: %s",
 				  len ? "path too long" : "empty path", path);
-	memcpy(part, path, len + 1);
+	memcpy(part, path, len);
+	part[len] = '\0';
 	for (slash = part + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
 		if (make_one(part, err))

@@ -46,7 +46,7 @@ int ul_fd_steal(int *fd);
 int ul_dir_open(int dirfd, const char *path, int *ret_fd, struct ul_err *err);
 
 /*
- * mkdir -p, mode 0777 less umask for each.
+ * mkdir -p, mode 0777 less umask for each, and durable.
  * Returns: 0, UL_E_IO, UL_E_INVALID (an empty or too long path).
  */
 int ul_dir_make(const char *path, struct ul_err *err);

@@ -55,16 +55,28 @@ static int top_of(struct ul_embedded *store, const char *parent_dir,
 	return ul_err_sys(err, "stat %s/snapshots/%s", store->path, path);
 }
 
+static int work_make(int dir_fd, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc;
+
+	if (mkdirat(dir_fd, "work", 0700))
+		return ul_err_sys(err, "make directory work");
+	rc = ul_dir_open(dir_fd, "work", &fd, err);
+	return rc ? rc : ul_fd_sync(fd, "work", err);
+}
+
 static int folder_fill(int dir_fd, const struct stat *top, bool is_view,
 		       struct ul_err *err)
 {
-	int rc;
+	int rc = 0;
 
 	if (mkdirat(dir_fd, "fs", 0700))
 		return ul_err_sys(err, "make directory fs");
-	if (!is_view && mkdirat(dir_fd, "work", 0700))
-		return ul_err_sys(err, "make directory work");
-	rc = set_top(dir_fd, top, err);
+	if (!is_view)
+		rc = work_make(dir_fd, err);
+	if (!rc)
+		rc = set_top(dir_fd, top, err);
 	return rc ? rc : ul_fd_sync(dir_fd, "snapshot folder", err);
 }
 

@@ -117,6 +117,31 @@ static int make_dir(int dirfd, const char *name, struct ul_err *err)
 	return 0;
 }
 
+static int sync_dir(int dirfd, const char *name, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = ul_dir_open(dirfd, name, &fd, err);
+
+	return rc ? rc : ul_fd_sync(fd, name, err);
+}
+
+/* All of them before the index can name anything in one. */
+static int make_dirs(int root_fd, struct ul_err *err)
+{
+	static const char *const dirs[] = {
+		"oci",       "oci/blobs", "oci/blobs/sha256",
+		"snapshots", "ingest",    "trash"
+	};
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < ul_array_len(dirs); i++)
+		rc = make_dir(root_fd, dirs[i], err);
+	for (i = 0; !rc && i < ul_array_len(dirs); i++)
+		rc = sync_dir(root_fd, dirs[i], err);
+	return rc ? rc : ul_fd_sync(root_fd, "the store's folder", err);
+}
+
 static int make_file(int dirfd, const char *name, const char *text,
 		     struct ul_err *err)
 {
@@ -154,17 +179,10 @@ static int make_identity(int root_fd, struct ul_err *err)
  */
 static int embedded_make(int root_fd, struct ul_err *err)
 {
-	static const char *const dirs[] = {
-		"oci",       "oci/blobs", "oci/blobs/sha256",
-		"snapshots", "ingest",    "trash"
-	};
 	ul_cleanup(ul_closep) int oci_fd = -1, blobs_fd = -1;
 	bool is_empty = false;
-	size_t i;
-	int rc = 0;
+	int rc = make_dirs(root_fd, err);
 
-	for (i = 0; !rc && i < ul_array_len(dirs); i++)
-		rc = make_dir(root_fd, dirs[i], err);
 	if (!rc)
 		rc = ul_dir_open(root_fd, "oci", &oci_fd, err);
 	if (!rc)

@@ -396,11 +396,13 @@ static void test_I3__what_a_stop_leaves_half_written_goes(void **state)
 {
 	static const char *const left[] = {
 		"oci/.index.json.0123456789abcdef.tmp",
+		"oci/.oci-layout.0123456789abcdef.tmp",
 		".store-id.0123456789abcdef.tmp",
 		"trash/89abcdef-7-0123abcd/.record.json.0123456789abcdef.tmp",
 	};
 	static const char *const theirs[] = {
 		"oci/.index.json.swp",
+		"oci/.oci-layout.tmp",
 		"oci/.index.json.0123456789abcdef.tmp.bak",
 		"trash/89abcdef-7-0123abce.old",
 	};
