@@ -33,7 +33,7 @@ static const struct {
 } kinds[] = {
 	[STEP_NONE] = { "", 0, 0 },
 	[STEP_KILL] = { "kill", 0, 0 },
-	[STEP_TORN] = { "torn", UL_STEP_SHORT, 0 },
+	[STEP_TORN] = { "torn", UL_STEP_TORN, 0 },
 	[STEP_EIO] = { "EIO", 0, EIO },
 	[STEP_ENOSPC] = { "ENOSPC", UL_STEP_ENOSPC, ENOSPC },
 	[STEP_EINTR] = { "EINTR", UL_STEP_EINTR, EINTR },
@@ -163,12 +163,13 @@ void ul_step_end(const struct ul_step *step, long result)
 	if (trace_fd < 0)
 		return;
 	len = snprintf(line, sizeof line,
-		       "%ld\t%ld\tkill,EIO%s%s%s\t%s\t%s\t%ld\n", step->number,
-		       (long)syscall(SYS_gettid),
+		       "%ld\t%ld\tkill,EIO%s%s%s%s\t%s\t%s\t%ld\n",
+		       step->number, (long)syscall(SYS_gettid),
 		       step->may & UL_STEP_ENOSPC ? ",ENOSPC" : "",
 		       step->may & UL_STEP_EINTR ? ",EINTR" : "",
-		       step->may & UL_STEP_SHORT ? ",short,torn" : "",
-		       step->call, step->where, result);
+		       step->may & UL_STEP_SHORT ? ",short" : "",
+		       step->may & UL_STEP_TORN ? ",torn" : "", step->call,
+		       step->where, result);
 	say(trace_fd, line, (size_t)len);
 	pthread_mutex_unlock(&trace_mutex);
 	errno = kept;
@@ -204,7 +205,7 @@ static int write_begin(struct ul_step *step, size_t len)
 {
 	step->may = UL_STEP_ENOSPC | UL_STEP_EINTR;
 	if (len > 1)
-		step->may |= UL_STEP_SHORT;
+		step->may |= UL_STEP_SHORT | UL_STEP_TORN;
 	return ul_step_begin(step);
 }
 

@@ -18,9 +18,10 @@
  *	EIO, ENOSPC, EINTR	the step fails so
  *	short	half of a write is done and said to be
  *
- * Steps that cannot fail so (EINTR of rename(), a short unlink()) are not
- * counted for that KIND. A line of the trace has, between tabs: number,
- * thread, the KINDs that it counts for, call, path, second path, result.
+ * Steps that cannot fail so are not counted for that KIND: EINTR of rename(),
+ * a short unlink(), a short write of SQLite, which goes on by itself. A line
+ * of the trace has, between tabs: number, thread, the KINDs that it counts
+ * for, call, path, second path, result.
  * While there is a trace, steps of several threads wait for each other, so
  * that its order is the real one.
  */
@@ -34,6 +35,7 @@ enum {
 	UL_STEP_ENOSPC = 1,
 	UL_STEP_EINTR = 2,
 	UL_STEP_SHORT = 4,
+	UL_STEP_TORN = 8,
 };
 
 /* One step; the first members are the caller's. */

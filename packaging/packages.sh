@@ -4,7 +4,7 @@ libxxhash-dev libzstd-dev libssl-dev libarchive-dev libisal-dev libcmocka-dev"
 tour_packages="skopeo jq sqlite3 zstd"
 test_packages="skopeo umoci jq sqlite3 zstd clang clang-format libclang-rt-14-dev
 e2fsprogs xfsprogs btrfs-progs mount util-linux attr libcap2-bin acl man-db
-bash-completion expect strace xxd python3-minimal procps"
+bash-completion expect strace xxd python3 procps"
 # Peers of bench/run. Not containerd, which is compared with where it is there:
 # it would start a daemon, and take the place of Docker's own package.
 bench_packages="skopeo umoci gdu jq liblmdb-dev"

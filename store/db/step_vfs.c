@@ -52,8 +52,8 @@ static int step_read(sqlite3_file *file, void *data, int len, sqlite3_int64 at)
 	return real_of(file)->pMethods->xRead(real_of(file), data, len, at);
 }
 
-/* SQLite goes on after a short write by itself: only half of it and no more is
- * a full disk. */
+/* Half of a write is the last thing done: SQLite goes on after a short one by
+ * itself, so that its callers never see any. */
 static int step_write(sqlite3_file *file, const void *data, int len,
 		      sqlite3_int64 at)
 {
@@ -61,14 +61,13 @@ static int step_write(sqlite3_file *file, const void *data, int len,
 	struct ul_step step = step_of(file, "sqlite-write");
 	int how, rc;
 
-	step.may |= UL_STEP_SHORT;
+	step.may |= UL_STEP_TORN;
 	how = ul_step_begin(&step);
 	if (how < 0) {
 		rc = failed(SQLITE_IOERR_WRITE);
 	} else if (how > 0) {
 		rc = real->pMethods->xWrite(real, data, len / 2, at);
 		ul_step_half();
-		rc = rc ? rc : SQLITE_FULL;
 	} else {
 		rc = real->pMethods->xWrite(real, data, len, at);
 	}
