@@ -26,9 +26,9 @@ static bool is_of_path(int layout_fd, int fd)
 /* 1: the disk is so full that there cannot be one. */
 static int lock_open(int layout_fd, int *ret_fd, struct ul_err *err)
 {
-	ul_cleanup(ul_closep) int fd = openat(
+	ul_cleanup(ul_closep) int fd = ul_retry(openat(
 	    layout_fd, UL_INDEX_LOCK_NAME,
-	    O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	    O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
