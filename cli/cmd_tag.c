@@ -98,7 +98,7 @@ static int source_find(struct tag *tag, struct ul_err *err)
 
 /*
  * How the new name stands in the index: as it stood there before if it did,
- * else whole.
+ * else whole, in a layout of others (who name "app:2" just that) as typed.
  */
 static int name_find(struct tag *tag, const char *text, struct ul_err *err)
 {
@@ -117,6 +117,8 @@ static int name_find(struct tag *tag, const char *text, struct ul_err *err)
 				  "\"%s\" is no image name; one is like "
 				  "\"app:2\" or \"host/team/app:2\"",
 				  text);
+	if (tag->cli->store->base.is_shared)
+		snprintf(tag->name, sizeof tag->name, "%s", text);
 	if (!ul_resolve(&tag->view, text, UL_RESOLVE_IMAGE, &at, err))
 		snprintf(tag->name, sizeof tag->name, "%s",
 			 record->objects[at].key);
@@ -309,6 +311,8 @@ const struct ul_command ul_cmd_tag = {
 		"a name that vanished: names are remembered, and what they "
 		"stood for is kept for the grace period and taken out of the "
 		"trash where it lies there.\n\n"
+		"In a layout of others the name stands as it is typed; the "
+		"embedded store has whole names.\n\n"
 		"A NAME that stands for another image is moved only with "
 		"--replace. What it stood for is then held by its other names "
 		"alone; `ullage gc` takes what nothing holds.",

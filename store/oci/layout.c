@@ -233,6 +233,7 @@ static void names_drop(json_t *entry)
 
 static int name_set(json_t *entry, const char *name, struct ul_err *err)
 {
+	char whole[UL_NAME_MAX_BYTES];
 	json_t *annotations;
 
 	names_drop(entry);
@@ -246,6 +247,7 @@ static int name_set(json_t *entry, const char *name, struct ul_err *err)
 				json_string(name)))
 		return ul_json_failed(name, err);
 	if (ul_reference_is_valid(name) &&
+	    ul_reference_normalize(name, whole) && !strcmp(whole, name) &&
 	    json_object_set_new(annotations, UL_ANNOTATION_IMAGE_NAME,
 				json_string(name)))
 		return ul_err_nomem(err);

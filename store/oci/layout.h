@@ -69,10 +69,9 @@ const char *ul_layout_key_name(const char *key);
  * Add an entry at the end: the descriptor (media type, digest, size,
  * platform, artifact type, its annotations) and, where name is not NULL, the
  * name in both annotations: ref.name always, io.containerd.image.name only
- * where it is a Docker reference (else that one is left out). A name already
- * in `annotations` is replaced; with a NULL name `annotations` stay as they
- * are.
- * Returns: 0; UL_E_NOMEM; UL_E_INVALID (a text that is not UTF-8).
+ * where it is a whole Docker reference (else that one is left out). A name
+ * already in `annotations` is replaced; with a NULL name `annotations` stay as
+ * they are. Returns: 0; UL_E_NOMEM; UL_E_INVALID (a text that is not UTF-8).
  */
 int ul_layout_index_add(struct ul_layout_index *index,
 			const struct ul_descriptor *descriptor,

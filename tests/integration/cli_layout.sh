@@ -67,6 +67,9 @@ first=$(head -n1 "$WORK/needed")
 	s/20[0-9-]+T[0-9:]+Z/2026-01-01T00:00:00Z/
 	s/[0-9.]+ [kM]B( +[0-9.]+ [kM]B)?( +[0-9]|$)/SIZE\2/g
 	s/ +SIZE/ SIZE/g' | golden cli_layout
+ullage --store oci:skopeo-layout tag --quiet app mine:2 >/dev/null || fail "tag"
+skopeo inspect oci:skopeo-layout:mine:2 >/dev/null || fail "skopeo: no mine:2"
+ullage --store oci:skopeo-layout untag --quiet mine:2 >/dev/null || fail "untag"
 [ ! -e skopeo-layout/.ullage-trash ] || fail "undo left a trash folder"
 skopeo inspect oci:skopeo-layout:app >/dev/null || fail "skopeo: no app"
 
