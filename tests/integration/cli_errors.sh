@@ -90,6 +90,7 @@ grep -q -- -y "$WORK/said" || fail "prune without -y: $(cat "$WORK/said")"
 flock "$ULLAGE_STATE/store" sleep 60 &
 holder=$!
 until grep -q "FLOCK .* WRITE $holder " /proc/locks; do sleep 0.1; done
+: >"$WORK/said"
 ullage tag base:1 base:2 >/dev/null 2>"$WORK/said" &
 waiter=$!
 until [ -s "$WORK/said" ] || ! kill -0 $waiter 2>/dev/null; do sleep 0.1; done
