@@ -5,6 +5,7 @@
  * has said what to expect, then over whatever else lies there, because a
  * manifest that nothing lists may still name a subject (a referrer).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -223,10 +224,12 @@ static int blob_read(struct ul_scan *scan, uint32_t at, struct ul_buf *bytes,
 	if (rc == UL_E_NOMEM)
 		return rc;
 	if (rc) {
+		scan->objects[at].is_unread = rc == UL_E_IO;
 		*ret_why = rc == UL_E_LIMIT ? "is too long for a manifest"
 					    : "cannot be read";
 		return 1;
 	}
+	scan->objects[at].is_unread = false;
 	ul_digest_of(wanted.alg, bytes->data, bytes->len, &found);
 	if (ul_digest_equal(&wanted, &found))
 		return 0;
@@ -344,16 +347,18 @@ static bool looks_like_json(struct ul_scan *scan, uint32_t at)
 	char path[UL_DIGEST_TEXT_MAX];
 	ul_cleanup(ul_closep) int fd = -1;
 	struct ul_digest digest;
+	ssize_t len;
 	char first;
 
 	if (!ul_digest_parse(object->key, &digest))
 		return false;
 	ul_digest_format_path(&digest, path);
-	fd = openat(scan->store->blobs_fd, path,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	return fd >= 0 && read(fd, &first, 1) == 1 &&
-	       (first == '{' || first == ' ' || first == '\t' ||
-		first == '\r' || first == '\n');
+	fd = ul_retry(openat(scan->store->blobs_fd, path,
+			     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+	len = fd < 0 ? -1 : ul_retry(read(fd, &first, 1));
+	scan->objects[at].is_unread = len < 0 && errno != ENOENT;
+	return len == 1 && (first == '{' || first == ' ' || first == '\t' ||
+			    first == '\r' || first == '\n');
 }
 
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
@@ -377,8 +382,8 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	if (rc < 0)
 		return rc;
 	object = &scan->record->objects[at];
-	if (rc && is_declared) {
-		scan->objects[at].broken = why;
+	if (rc && (is_declared || scan->objects[at].is_unread)) {
+		scan->objects[at].broken = why ? why : "cannot be read";
 		return 0; /* stays unknown: read again by the next scan */
 	}
 	object->content = rc ? UL_CONTENT_OPAQUE : UL_CONTENT_REFS;

@@ -29,6 +29,7 @@ struct scan_object {
 	bool is_named;      /* an image that stands in index.json */
 	bool is_queued;     /* its content was looked at or will be */
 	bool is_expected;   /* named by index, lease, snapshot or manifest */
+	bool is_unread;     /* here, but this user may not or cannot read it */
 	const char *broken; /* why its references are unknown, or NULL */
 };
 
@@ -45,6 +46,7 @@ struct ul_scan {
 	size_t object_cap;
 	struct ul_mark mark;  /* from all roots */
 	struct ul_map groups; /* digest -> group node */
+	bool is_unread_told;  /* a blob that cannot be read was named */
 	bool is_new_layout;   /* not the directory that the record is of */
 	bool is_last_try;     /* a report is right without being recorded */
 	struct ul_err *err;

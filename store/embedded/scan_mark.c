@@ -139,22 +139,44 @@ static int scan_kept_by(struct ul_scan *scan)
 	return 0;
 }
 
-/* A reachable manifest that cannot be read has unknown references. */
+static int scan_refuse(struct ul_scan *scan, const char *line)
+{
+	struct ul_view *view = scan->view;
+
+	if (!ul_view_note(view, "%s", line))
+		return ul_err_nomem(scan->err);
+	if (!view->refusal)
+		view->refusal = ul_arena_strdup(&view->arena, line);
+	return view->refusal ? 0 : ul_err_nomem(scan->err);
+}
+
+/* A reachable manifest that is damaged has unknown references. */
 static int scan_broken(struct ul_scan *scan, uint32_t at)
 {
-	const char *key = scan->record->objects[at].key;
-	const char *why = scan->objects[at].broken;
 	char line[1200];
 
 	snprintf(line, sizeof line,
 		 "blob %s is needed but %s; %s its image again, which "
 		 "replaces it, or `ullage untag` all names of the image",
-		 key, why, scan->store->form->is_ours ? "import" : "copy");
-	if (!ul_view_note(scan->view, "%s", line))
-		return ul_err_nomem(scan->err);
-	if (!scan->view->refusal)
-		scan->view->refusal = ul_arena_strdup(&scan->view->arena, line);
-	return scan->view->refusal ? 0 : ul_err_nomem(scan->err);
+		 scan->record->objects[at].key, scan->objects[at].broken,
+		 scan->store->form->is_ours ? "import" : "copy");
+	return scan_refuse(scan, line);
+}
+
+/* One that nothing lists may still be a manifest that lives with its subject.
+ * Where this user may read none of them, one stands for all. */
+static int scan_unread(struct ul_scan *scan, uint32_t at)
+{
+	char line[256];
+
+	if (scan->is_unread_told)
+		return 0;
+	scan->is_unread_told = true;
+	snprintf(line, sizeof line,
+		 "blob %s cannot be read by this user: what it refers to is "
+		 "not known",
+		 scan->record->objects[at].key);
+	return scan_refuse(scan, line);
 }
 
 int scan_mark(struct ul_scan *scan)
@@ -181,6 +203,8 @@ int scan_mark(struct ul_scan *scan)
 		object_reached(object, is_reachable, now_unix_s);
 		if (is_reachable && scan->objects[i].broken)
 			rc = scan_broken(scan, (uint32_t)i);
+		else if (scan->objects[i].is_unread)
+			rc = scan_unread(scan, (uint32_t)i);
 	}
 	return rc ? rc : scan_kept_by(scan);
 }
