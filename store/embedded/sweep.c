@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/beneath.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -287,9 +288,14 @@ static int moved_add(const struct sweep *sweep,
 static int move_one(struct sweep *sweep, size_t i, struct ul_swept *swept)
 {
 	const struct ul_trash_item *item = &sweep->record.items[i];
+	ul_cleanup(ul_closep) int fd = -1;
+	const char *name;
+	int rc = ul_beneath_open(sweep->store->root_fd, item->path, &fd, &name,
+				 sweep->err);
 
-	if (renameat(sweep->store->root_fd, item->path, sweep->dir_fd,
-		     item->name)) {
+	if (rc)
+		return rc == UL_E_ABSENT ? 0 : rc;
+	if (renameat(fd, name, sweep->dir_fd, item->name)) {
 		if (errno == ENOENT)
 			return 0;
 		return ul_err_sys(sweep->err, "move %s to the trash",
@@ -513,14 +519,76 @@ static int doom_one(struct ul_embedded *store, const char *path, bool is_tree,
 {
 	ul_cleanup(ul_freep) char *gone =
 	    is_tree ? gone_path(path) : ul_strdup(path);
+	ul_cleanup(ul_closep) int fd = -1;
+	const char *name;
+	int rc;
 
 	if (!gone || !ul_names_add(doomed, gone))
 		return ul_err_nomem(err);
-	if (strcmp(gone, path) &&
-	    renameat(store->root_fd, path, store->root_fd, gone) &&
-	    errno != ENOENT)
+	if (!strcmp(gone, path))
+		return 0;
+	rc = ul_beneath_open(store->root_fd, path, &fd, &name, err);
+	if (rc)
+		return rc == UL_E_ABSENT ? 0 : rc;
+	if (renameat(fd, name, fd, strrchr(gone, '/') + 1) && errno != ENOENT)
 		return ul_err_sys(err, "rename %s", path);
 	return 0;
+}
+
+static bool is_same_folder(const char *a, const char *b)
+{
+	size_t len = (size_t)(strrchr(a, '/') - a);
+
+	return !strncmp(a, b, len + 1) && !strchr(b + len + 1, '/');
+}
+
+/* From the open folder, so that nothing on the way leads elsewhere. */
+static int folder_remove(struct ul_embedded *store, char *const *paths,
+			 size_t count, struct ul_swept *swept,
+			 struct ul_err *err)
+{
+	ul_cleanup(ul_freep) const char **names =
+	    ul_malloc(count * sizeof *names);
+	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_removed removed = { 0 };
+	size_t i;
+	int rc;
+
+	if (!names)
+		return ul_err_nomem(err);
+	for (i = 0; i < count; i++)
+		names[i] = strrchr(paths[i], '/') + 1;
+	rc = ul_beneath_open(store->root_fd, paths[0], &fd, &names[0], err);
+	if (rc)
+		return rc == UL_E_ABSENT ? 0 : rc;
+	rc = ul_remove_trees(fd, names, count, &removed, err);
+	swept->freed_bytes += removed.freed_bytes;
+	return rc;
+}
+
+/* All that can be; the first failure is told. */
+static int doomed_remove(struct ul_embedded *store,
+			 const struct ul_names *doomed, struct ul_swept *swept,
+			 struct ul_err *err)
+{
+	struct ul_err other = UL_ERR_INIT;
+	size_t i, end;
+	int rc = 0;
+
+	for (i = 0; i < doomed->len; i = end) {
+		for (end = i + 1;
+		     end < doomed->len &&
+		     is_same_folder(doomed->names[i], doomed->names[end]);)
+			end++;
+		if (rc)
+			folder_remove(store, doomed->names + i, end - i, swept,
+				      &other);
+		else
+			rc = folder_remove(store, doomed->names + i, end - i,
+					   swept, err);
+	}
+	swept->freed_count += doomed->len;
+	return rc;
 }
 
 static int trash_sync_dirs(struct ul_embedded *store, struct ul_err *err)
@@ -581,7 +649,6 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 {
 	struct ul_embedded *store = (struct ul_embedded *)base;
 	ul_cleanup(ul_names_release) struct ul_names doomed = UL_NAMES_INIT;
-	struct ul_removed removed = { 0 };
 	int rc;
 
 	assert(store->is_locked);
@@ -591,11 +658,7 @@ int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
 	if (!rc && moved)
 		rc = doom_moved(store, moved, &doomed, err);
 	if (!rc)
-		rc = ul_remove_trees(store->root_fd,
-				     (const char *const *)doomed.names,
-				     doomed.len, &removed, err);
-	ret_swept->freed_bytes += removed.freed_bytes;
-	ret_swept->freed_count += doomed.len;
+		rc = doomed_remove(store, &doomed, ret_swept, err);
 	if (!rc)
 		rc =
 		    ul_trash_tidy(store, view->as_of_unix_s, forget_names, err);
@@ -643,6 +706,26 @@ static int blob_folder_make(struct ul_embedded *store, const char *key,
 	return ul_embedded_blob_folder(store, digest.alg, err);
 }
 
+/* The same as item_back(). */
+static int item_rename(struct ul_embedded *store, const char *from,
+		       const char *to, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int from_fd = -1, to_fd = -1;
+	const char *from_name, *to_name;
+	int rc =
+	    ul_beneath_open(store->trash_fd, from, &from_fd, &from_name, err);
+
+	if (!rc)
+		rc = ul_beneath_open(store->root_fd, to, &to_fd, &to_name, err);
+	if (rc)
+		return rc == UL_E_ABSENT ? 0 : rc;
+	if (!renameat2(from_fd, from_name, to_fd, to_name, RENAME_NOREPLACE))
+		return 1;
+	if (errno == ENOENT || errno == EEXIST)
+		return 0;
+	return ul_err_sys(err, "put back %s", to);
+}
+
 /*
  * 1 put back, 0 not there, or its place is taken. The record goes first: a
  * folder without one is nobody's, while a record whose folder still lies in
@@ -664,12 +747,7 @@ static int item_back(struct ul_embedded *store, const char *dir,
 		rc = blob_folder_make(store, item->key, err);
 	if (rc)
 		return rc;
-	if (!renameat2(store->trash_fd, path, store->root_fd, item->path,
-		       RENAME_NOREPLACE))
-		return 1;
-	if (errno == ENOENT || errno == EEXIST)
-		return 0;
-	return ul_err_sys(err, "put back %s", item->path);
+	return item_rename(store, path, item->path, err);
 }
 
 /* Which items of a trash folder go back: the wanted ones, or all of a run. */

@@ -12,8 +12,12 @@
 #include <cmocka.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "store/embedded/store.h"
 #include "tests/lib/content_fixture.h"
 
@@ -21,7 +25,7 @@ static struct {
 	const struct ul_store_ops *real;
 	struct ul_store_ops ops;
 	int scans, overheads;
-	void (*after_sweep)(void);
+	void (*before_sweep)(void), (*after_sweep)(void);
 	struct store_fixture *fixture;
 	struct content_digest put; /* by after_sweep() */
 } watch;
@@ -45,8 +49,11 @@ static int sweep_watched(struct ul_store *store, const struct ul_view *view,
 			 const struct ul_sweep_request *request,
 			 struct ul_swept *ret_swept, struct ul_err *err)
 {
-	int rc = watch.real->sweep(store, view, request, ret_swept, err);
+	int rc;
 
+	if (watch.before_sweep)
+		watch.before_sweep();
+	rc = watch.real->sweep(store, view, request, ret_swept, err);
 	if (watch.after_sweep)
 		watch.after_sweep();
 	return rc;
@@ -231,6 +238,66 @@ test_run__a_referrer_before_the_deletion_brings_content_back(void **state)
 	ul_run_release(&run);
 }
 
+/* The folder, moved out of the store, with a symlink in its place. */
+static void lead_away(const char *folder, const char *outside)
+{
+	assert_int_equal(rename(folder, outside), 0);
+	assert_int_equal(symlink(outside, folder), 0);
+}
+
+static void blobs_lead_away(void)
+{
+	lead_away(store_path(watch.fixture, "oci/blobs/sha256"),
+		  store_path(watch.fixture, "../outside"));
+}
+
+static void trash_leads_away(void)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(
+	    ul_dir_names(watch.fixture->store->trash_fd, &names, &err), 0);
+	assert_int_equal(names.len, 1);
+	lead_away(store_path(watch.fixture, "trash/%s", names.names[0]),
+		  store_path(watch.fixture, "../outside"));
+}
+
+static int collect_now(struct store_fixture *fixture, struct ul_run *run)
+{
+	const struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.now = true,
+	};
+	struct ul_err err = UL_ERR_INIT;
+
+	return content_collect(fixture, &how, run, &err);
+}
+
+static void test_run__no_symlink_leads_the_sweep_out(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_digest stray = blob_put(fixture, "stray");
+	struct ul_run run = UL_RUN_INIT;
+
+	watch.before_sweep = blobs_lead_away;
+	assert_int_equal(collect_now(fixture, &run), UL_E_IO);
+	assert_true(path_exists(store_path(fixture, "../outside/%s",
+					   stray.text + strlen("sha256:"))));
+}
+
+static void test_run__no_symlink_leads_the_deletion_out(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_run run = UL_RUN_INIT;
+
+	blob_put(fixture, "stray");
+	watch.after_sweep = trash_leads_away;
+	assert_int_equal(collect_now(fixture, &run), UL_E_IO);
+	assert_true(path_exists(store_path(fixture, "../outside/0")));
+}
+
 int main(void)
 {
 #define RUN(name)                                                              \
@@ -242,6 +309,8 @@ int main(void)
 		RUN(emptying_the_trash_scans_once),
 		RUN(a_name_before_the_deletion_brings_content_back),
 		RUN(what_came_back_is_not_in_the_trash),
+		RUN(no_symlink_leads_the_sweep_out),
+		RUN(no_symlink_leads_the_deletion_out),
 		RUN(a_referrer_before_the_deletion_brings_content_back),
 	};
 
