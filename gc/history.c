@@ -130,6 +130,25 @@ int ul_history_end(struct ul_store *store, const struct ul_run *run,
 	return rc ? ul_err_wrap(err, "recording the run's end") : 0;
 }
 
+/* Runs of all stores have their numbers from one database. */
+static int run_is_of(const struct ul_store *store, int64_t run,
+		     const char *kind, const char *path, struct ul_err *err)
+{
+	/* There is one embedded store, whatever its database calls it. */
+	if (!strcmp(kind, store->kind) &&
+	    (!store->is_shared || !strcmp(path, store->path)))
+		return 0;
+	if (!strcmp(kind, "embedded"))
+		return ul_err_set(err, UL_E_ABSENT,
+				  "run %" PRId64 " was one of the embedded "
+				  "store: `ullage undo %" PRId64 "`",
+				  run, run);
+	return ul_err_set(err, UL_E_ABSENT,
+			  "run %" PRId64 " was one of another store: `ullage "
+			  "--store %s:%s undo %" PRId64 "`",
+			  run, kind, path, run);
+}
+
 int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
@@ -146,10 +165,12 @@ int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err)
 				  "no run %" PRId64 "; `ullage history` lists "
 				  "them",
 				  run);
-	if (!strcmp(ul_stmt_text(find, 2), "undone"))
-		return ul_err_set(err, UL_E_CONFLICT,
-				  "run %" PRId64 " was undone already", run);
-	return 0;
+	rc = run_is_of(store, run, ul_stmt_text(find, 1), ul_stmt_text(find, 2),
+		       err);
+	if (!rc && !strcmp(ul_stmt_text(find, 0), "undone"))
+		rc = ul_err_set(err, UL_E_CONFLICT,
+				"run %" PRId64 " was undone already", run);
+	return rc;
 }
 
 int ul_history_undone(struct ul_store *store, int64_t run, struct ul_err *err)

@@ -27,7 +27,8 @@ int ul_history_begin(struct ul_store *store, const char *command,
 int ul_history_end(struct ul_store *store, const struct ul_run *run,
 		   const char *state, struct ul_err *err);
 
-/* UL_E_ABSENT: no such run; UL_E_CONFLICT: it was undone already. */
+/* UL_E_ABSENT: no such run of this store; UL_E_CONFLICT: it was undone already.
+ */
 int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err);
 int ul_history_undone(struct ul_store *store, int64_t run, struct ul_err *err);
 

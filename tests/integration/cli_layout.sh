@@ -62,6 +62,8 @@ first=$(head -n1 "$WORK/needed")
 	ull --store oci:skopeo-layout prune -n
 	ull --store oci:skopeo-layout prune -y app
 	ull --store oci:skopeo-layout undo 1
+	ull --store $cache undo 1
+	ull undo 1
 } | sed -E 's/with [0-9.]+ [kMG]B free/with SIZE free/
 	s/file system of [0-9.]+ [kMGT]B/file system of SIZE/
 	s/20[0-9-]+T[0-9:]+Z/2026-01-01T00:00:00Z/
