@@ -58,6 +58,7 @@ struct ul_embedded {
 	bool is_locked;
 	char trash_folder[64]; /* of the run under way, made by
 				  ul_sweep_keep_names(); "" for none */
+	size_t sweep_most;     /* things in one folder of the trash */
 	int lock_wait_ms;      /* 30 s; tests lower these */
 	struct ul_index_lock index_lock;
 	/* With a damaged index or manifest: 5 s for all that this handle does,

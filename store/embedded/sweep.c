@@ -472,16 +472,16 @@ static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 	return rc ? rc : sweep_sync(sweep);
 }
 
-int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
+static int sweep_part(struct ul_embedded *store, const struct ul_view *view,
 		      const struct ul_sweep_request *request,
-		      struct ul_swept *ret_swept, struct ul_err *err)
+		      struct ul_swept *swept, struct ul_err *err)
 {
 	ul_cleanup(sweep_release) struct sweep sweep = {
-		.store = (struct ul_embedded *)base,
+		.store = store,
 		.view = view,
 		.request = request,
 		.record = {
-			.database = ((struct ul_embedded *)base)->db_uid,
+			.database = store->db_uid,
 			.run = request->run,
 			.swept_unix_s = request->now_unix_s,
 			.grace_s = request->grace_s,
@@ -493,11 +493,49 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 		.dir_fd = -1,
 		.err = err,
 	};
+	int rc = sweep_run(&sweep, swept);
+
+	store->trash_folder[0] = '\0';
+	return rc;
+}
+
+/*
+ * As many at once as a record can hold and be read again. The names go with
+ * the first. Met in a later part, others are met in the middle.
+ */
+static int sweep_parts(struct ul_embedded *store, const struct ul_view *view,
+		       const struct ul_sweep_request *request,
+		       struct ul_swept *swept, struct ul_err *err)
+{
+	struct ul_sweep_request part = *request;
+	size_t done = 0;
 	int rc;
 
-	assert(sweep.store->is_locked);
-	rc = sweep_run(&sweep, ret_swept);
-	sweep.store->trash_folder[0] = '\0';
+	do {
+		part.objects = request->objects + done;
+		part.object_bytes = request->object_bytes + done;
+		part.object_count = request->object_count - done;
+		if (part.object_count > store->sweep_most)
+			part.object_count = store->sweep_most;
+		rc = sweep_part(store, view, &part, swept, err);
+		part.entry_count = 0;
+		done += part.object_count;
+	} while (!rc && !swept->is_cut && done < request->object_count);
+	if ((rc != UL_E_CONFLICT && rc != UL_E_BUSY) || !swept->moved_count)
+		return rc;
+	swept->is_cut = true;
+	return 0;
+}
+
+int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
+		      const struct ul_sweep_request *request,
+		      struct ul_swept *ret_swept, struct ul_err *err)
+{
+	struct ul_embedded *store = (struct ul_embedded *)base;
+	int rc;
+
+	assert(store->is_locked);
+	rc = sweep_parts(store, view, request, ret_swept, err);
 	return rc ? ul_err_wrap(err, "sweeping") : 0;
 }
 

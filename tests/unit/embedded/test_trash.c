@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/remove.h"
 #include "store/graph/graph.h"
+#include "store/limits.h"
 
 #define FOLDER "89abcdef-1-0123abcd"
 #define DATABASE "0123456789abcdef0123456789abcdef"
@@ -135,6 +136,35 @@ static void test_trash__reads_what_it_wrote(void **state)
 	assert_string_equal(found.entries[0], entries[0]);
 }
 
+/* What lies in a folder whose record cannot be read would be lost. */
+static void test_trash__the_longest_record_is_read_again(void **state)
+{
+	struct fixture *f = *state;
+	size_t i, count = UL_TRASH_RECORD_MAX_ITEMS;
+	struct ul_trash_item *items =
+	    ul_arena_alloc(&f->arena, count * sizeof *items);
+	struct ul_trash_record out = { .database = DATABASE,
+				       .run = 1,
+				       .items = items,
+				       .item_count = count },
+			       in;
+
+	assert_non_null(items);
+	for (i = 0; i < count; i++)
+		items[i] = (struct ul_trash_item){
+			.name = "1",
+			.kind = UL_KIND_BLOB,
+			.key = "sha256:" HEX,
+			.path = "oci/blobs/sha256/" HEX,
+			.parent = "",
+		};
+	assert_int_equal(ul_trash_write(f->dir_fd, &out, &f->err), 0);
+	if (ul_trash_read(f->top_fd, &ul_form_embedded, FOLDER, &f->arena, &in,
+			  &f->err))
+		fail_msg("%s", f->err.msg);
+	assert_int_equal(in.item_count, count);
+}
+
 static void test_trash__leads_to_what_we_sweep_alone(void **state)
 {
 	static const char *const wrong[] = {
@@ -232,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		UNIT(test_trash__reads_what_it_wrote),
+		UNIT(test_trash__the_longest_record_is_read_again),
 		UNIT(test_trash__leads_to_what_we_sweep_alone),
 		UNIT(test_trash__takes_numbered_items_alone),
 		UNIT(test_trash__is_some_databases),

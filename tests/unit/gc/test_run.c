@@ -149,6 +149,44 @@ static void test_run__emptying_the_trash_scans_once(void **state)
 	ul_run_release(&run);
 }
 
+/* A record is bounded by what can be read again. */
+static void test_run__a_large_sweep_makes_several_folders(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", "base");
+	struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.rule = &all,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	size_t count;
+
+	image_unpack(fixture, &app);
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	fixture->store->sweep_most = 2;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_true(run.plan.collect.len > 4);
+	assert_int_equal(trash_count(fixture), run.plan.collect.len);
+	assert_int_equal(dir_count(store_path(fixture, "trash")),
+			 (run.plan.collect.len + 1) / 2);
+	assert_int_equal(run.trashed_bytes, run.planned_bytes);
+	if (ul_run_undo(&fixture->store->base, run.run, &count, &err))
+		fail_msg("%s", err.msg);
+	assert_true(image_is_whole(fixture, &app));
+	assert_true(layer_exists(fixture, image_top(&app)));
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+	ul_run_release(&run);
+	how.now = true;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(run.freed_bytes, run.planned_bytes);
+	assert_false(blob_exists(fixture, app.layer));
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+	ul_run_release(&run);
+}
+
 static struct content_image coming;
 
 static void name_comes(void)
@@ -307,6 +345,7 @@ int main(void)
 		RUN(a_collection_scans_once),
 		RUN(removing_names_scans_twice),
 		RUN(emptying_the_trash_scans_once),
+		RUN(a_large_sweep_makes_several_folders),
 		RUN(a_name_before_the_deletion_brings_content_back),
 		RUN(what_came_back_is_not_in_the_trash),
 		RUN(no_symlink_leads_the_sweep_out),
