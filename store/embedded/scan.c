@@ -301,7 +301,7 @@ static bool name_can_come_back(const struct ul_scan *scan,
 }
 
 static bool note_name(struct ul_scan *scan, const struct ul_map *trashed,
-		      struct ul_name *name)
+		      const char *us, struct ul_name *name)
 {
 	char when[UL_TIME_TEXT_MAX];
 
@@ -312,42 +312,49 @@ static bool note_name(struct ul_scan *scan, const struct ul_map *trashed,
 		return true;
 	ul_time_format(name->vanished_unix_s, when);
 	return ul_view_note(scan->view,
-			    "name %s vanished, seen gone at %s; `ullage tag "
+			    "name %s vanished, seen gone at %s; `%s tag "
 			    "%.19s %s` brings it back",
-			    name->name, when, name->digest, name->name);
+			    name->name, when, us, name->digest, name->name);
 }
 
 /* Listed though it is not here; what lies in the trash is put back. */
-static bool note_missing(struct ul_view *view,
+static bool note_missing(struct ul_scan *scan, const char *us,
 			 const struct ul_view_image *image)
 {
+	struct ul_view *view = scan->view;
 	const char *name = view->record.objects[image->names[0]].key;
 
-	if (view->record.objects[image->target].is_present)
+	/* What is hidden was told of as broken. */
+	if (view->record.objects[image->target].is_present ||
+	    scan->objects[image->target].is_hidden)
 		return true;
 	return ul_view_note(view,
 			    "image %s is missing: the index lists it, but "
-			    "blob %.19s is not here; import it again, or "
-			    "`ullage untag %s`",
-			    name, image->digest, name);
+			    "blob %.19s is not here; %s it again, or "
+			    "`%s untag %s`",
+			    name, image->digest,
+			    scan->store->form->is_ours ? "import" : "copy", us,
+			    name);
 }
 
 static int scan_notes(struct ul_scan *scan)
 {
 	ul_cleanup(ul_map_release) struct ul_map trashed = UL_MAP_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf us = UL_BUF_INIT;
 	struct ul_view *view = scan->view;
+	bool ok = ul_embedded_command(scan->store, &us);
 	size_t i;
-	bool ok = true;
 
 	for (i = 0; ok && i < view->image_count; i++)
-		ok = note_missing(view, &view->images[i]);
+		ok = note_missing(scan, ul_buf_str(&us), &view->images[i]);
 	for (i = 0; ok && i < view->trash_count; i++) {
 		const char *key = view->trash[i].key;
 
 		ok = ul_map_set(&trashed, key, strlen(key), 1);
 	}
 	for (i = 0; ok && i < view->record.name_count; i++)
-		ok = note_name(scan, &trashed, &view->record.names[i]);
+		ok = note_name(scan, &trashed, ul_buf_str(&us),
+			       &view->record.names[i]);
 	for (i = 0; ok && i < scan->inventory.len; i++) {
 		const struct ul_item *item = &scan->inventory.items[i];
 

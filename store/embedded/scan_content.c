@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/patience.h"
+#include "store/embedded/form.h"
 #include "store/embedded/scan_internal.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
@@ -361,6 +363,79 @@ static bool looks_like_json(struct ul_scan *scan, uint32_t at)
 			    first == '\r' || first == '\n');
 }
 
+/* Something below blobs/ is what nothing is looked for behind. */
+static bool hides_something(const struct ul_scan *scan)
+{
+	size_t i, len = strlen(scan->store->form->layout);
+
+	for (i = 0; i < scan->inventory.len; i++) {
+		const struct ul_item *item = &scan->inventory.items[i];
+
+		if (item->kind == UL_ITEM_UNKNOWN &&
+		    !strncmp(item->path + len, "blobs", 5))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A blob that is not here may still be there for everybody else: where a
+ * symlink stands in the way, or anything else that is no folder or no file.
+ * "" in *ret_why where it is not so. False without memory.
+ */
+static bool hidden_find(struct ul_scan *scan, uint32_t at, const char **ret_why)
+{
+	char path[UL_DIGEST_TEXT_MAX + 8] = "blobs/", why[256];
+	size_t at_end[] = { 5, 0, 0 }, i;
+	struct ul_digest digest;
+	struct stat st;
+
+	*ret_why = "";
+	if (!ul_digest_parse(scan->record->objects[at].key, &digest))
+		return true;
+	ul_digest_format_path(&digest, path + 6);
+	at_end[1] = 6 + strcspn(path + 6, "/");
+	at_end[2] = strlen(path);
+	for (i = 0; i < ul_array_len(at_end); i++) {
+		char cut = path[at_end[i]];
+		bool is_last = i + 1 == ul_array_len(at_end);
+
+		path[at_end[i]] = '\0';
+		if (fstatat(scan->store->oci_fd, path, &st,
+			    AT_SYMLINK_NOFOLLOW))
+			return true;
+		if (is_last ? !S_ISREG(st.st_mode) : !S_ISDIR(st.st_mode))
+			break;
+		path[at_end[i]] = cut;
+	}
+	if (i == ul_array_len(at_end))
+		return true;
+	snprintf(why, sizeof why,
+		 S_ISLNK(st.st_mode)
+		     ? "%s is a symlink, behind which nothing is looked at"
+		     : "%s is no file or folder of a layout",
+		 path);
+	*ret_why = ul_arena_strdup(&scan->view->arena, why);
+	return *ret_why != NULL;
+}
+
+/* What has no references cannot hide any. */
+static int content_absent(struct ul_scan *scan, uint32_t at)
+{
+	const struct ul_object *object = &scan->record->objects[at];
+	const char *why;
+
+	if (!scan->hides_blobs || object->kind != UL_KIND_BLOB ||
+	    ul_media_of(object->media_type) == UL_MEDIA_LAYER)
+		return 0;
+	if (!hidden_find(scan, at, &why))
+		return ul_err_nomem(scan->err);
+	scan->objects[at].is_hidden = *why != '\0';
+	if (*why)
+		scan->objects[at].broken = why;
+	return 0;
+}
+
 static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 {
 	struct ul_object *object = &scan->record->objects[at];
@@ -370,7 +445,9 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 	const char *why = NULL;
 	int rc = 1;
 
-	if (object->content != UL_CONTENT_UNKNOWN || !item)
+	if (!item)
+		return content_absent(scan, at);
+	if (object->content != UL_CONTENT_UNKNOWN)
 		return 0;
 	if (is_declared || (media != UL_MEDIA_LAYER &&
 			    item->size_bytes <= UL_MANIFEST_MAX_BYTES &&
@@ -456,6 +533,7 @@ int scan_content(struct ul_scan *scan)
 	}
 	if (!queue_leased(scan, &queue))
 		return ul_err_nomem(scan->err);
+	scan->hides_blobs = hides_something(scan);
 	rc = queue_recorded(scan, &queue);
 	queue.is_of_roots = false;
 	for (i = 0; !rc && i < scan->record->object_count; i++) {

@@ -30,6 +30,7 @@ struct scan_object {
 	bool is_queued;     /* its content was looked at or will be */
 	bool is_expected;   /* named by index, lease, snapshot or manifest */
 	bool is_unread;     /* here, but this user may not or cannot read it */
+	bool is_hidden;     /* something else stands in its place */
 	const char *broken; /* why its references are unknown, or NULL */
 };
 
@@ -48,6 +49,7 @@ struct ul_scan {
 	struct ul_map groups; /* digest -> group node */
 	bool is_unread_told;  /* a blob that cannot be read was named */
 	bool is_new_layout;   /* not the directory that the record is of */
+	bool hides_blobs;     /* symlinks and the like stand below blobs/ */
 	bool is_last_try;     /* a report is right without being recorded */
 	struct ul_err *err;
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/embedded/form.h"
@@ -150,16 +151,28 @@ static int scan_refuse(struct ul_scan *scan, const char *line)
 	return view->refusal ? 0 : ul_err_nomem(scan->err);
 }
 
+static const char *broken_remedy(const struct ul_scan *scan, uint32_t at)
+{
+	if (scan->objects[at].is_hidden)
+		return "put the file itself in its place";
+	return scan->store->form->is_ours
+		   ? "import its image again, which replaces it"
+		   : "copy its image again, which replaces it";
+}
+
 /* A reachable manifest that is damaged has unknown references. */
 static int scan_broken(struct ul_scan *scan, uint32_t at)
 {
+	ul_cleanup(ul_buf_release) struct ul_buf us = UL_BUF_INIT;
 	char line[1200];
 
+	if (!ul_embedded_command(scan->store, &us))
+		return ul_err_nomem(scan->err);
 	snprintf(line, sizeof line,
-		 "blob %s is needed but %s; %s its image again, which "
-		 "replaces it, or `ullage untag` all names of the image",
+		 "blob %s is needed but %s; %s, or `%s untag` all names of the "
+		 "image",
 		 scan->record->objects[at].key, scan->objects[at].broken,
-		 scan->store->form->is_ours ? "import" : "copy");
+		 broken_remedy(scan, at), ul_buf_str(&us));
 	return scan_refuse(scan, line);
 }
 

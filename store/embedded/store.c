@@ -749,3 +749,12 @@ bool ul_embedded_mismatch(const struct ul_embedded *store,
 	    store->db_path, store->path, store->uid, record_generation,
 	    store->generation);
 }
+
+bool ul_embedded_command(const struct ul_embedded *store,
+			 struct ul_buf *ret_text)
+{
+	if (store->form->is_ours)
+		return ul_buf_add_str(ret_text, "ullage");
+	return ul_buf_printf(ret_text, "ullage --store %s:%s",
+			     store->form->kind, store->path);
+}

@@ -170,6 +170,13 @@ bool ul_embedded_mismatch(const struct ul_embedded *store,
 			  const char *record_uid, int64_t record_generation,
 			  struct ul_buf *ret_text);
 
+/*
+ * Append what to type for a command on this store, for advice to people:
+ * "ullage", with the --store of a layout of others. False without memory.
+ */
+bool ul_embedded_command(const struct ul_embedded *store,
+			 struct ul_buf *ret_text);
+
 /* Write the store's id and generation, as they are, to its row. */
 int ul_embedded_identify(struct ul_embedded *store, struct ul_err *err);
 

@@ -256,18 +256,78 @@ static void test_layout__what_is_not_of_a_layout_is_kept_and_named(void **state)
 	}
 }
 
+static void gc_refused(struct store_fixture *fixture, const char *why)
+{
+	struct content_run how = { .now_unix_s = late(), .now = true };
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	assert_int_equal(content_collect(fixture, &how, &run, &err),
+			 UL_E_REFUSED);
+	if (!strstr(err.msg, why))
+		fail_msg("\"%s\" says nothing of \"%s\"", err.msg, why);
+}
+
+/* Its layers are known to nobody: they must not go. */
+static void test_layout__a_needed_manifest_that_is_no_file_ends_it(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	const char *place = blob_path(fixture, one.manifest);
+	const char *outside = store_path(fixture, "outside");
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(rename(place, outside), 0);
+	assert_int_equal(symlink(outside, place), 0);
+	gc_refused(fixture, "is a symlink, behind which nothing is looked at");
+	/* What it leads to being away for a while makes no difference. */
+	assert_int_equal(rename(outside, store_path(fixture, "away")), 0);
+	gc_refused(fixture, "put the file itself in its place");
+	assert_int_equal(unlink(place), 0);
+	assert_int_equal(mkdir(place, 0755), 0);
+	gc_refused(fixture, "is no file or folder of a layout");
+	assert_int_equal(rmdir(place), 0);
+	assert_int_equal(rename(store_path(fixture, "away"), place), 0);
+	content_gc(fixture, late(), 0, true);
+	assert_true(image_is_whole(fixture, &one));
+}
+
+/* A layer refers to nothing. */
+static void test_layout__a_layer_behind_a_symlink_is_no_obstacle(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_digest stray = blob_put(fixture, "stray");
+	const char *place = blob_path(fixture, one.layer);
+	const char *outside = store_path(fixture, "outside");
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(rename(place, outside), 0);
+	assert_int_equal(symlink(outside, place), 0);
+	content_gc(fixture, late(), 0, true);
+	assert_false(blob_exists(fixture, stray));
+	assert_true(image_is_whole(fixture, &one));
+}
+
 static void test_layout__blobs_behind_a_symlink_are_not_ours(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct content_image one = image_put(fixture, "one", NULL);
 	struct content_digest stray = blob_put(fixture, "stray");
 	const char *outside = store_path(fixture, "outside");
+	struct ul_view view;
 
 	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_int_equal(rename(store_path(fixture, "oci/blobs"), outside), 0);
 	assert_int_equal(symlink(outside, store_path(fixture, "oci/blobs")), 0);
 	reopen(fixture);
-	content_gc(fixture, late(), 0, true);
+	/* Nothing says that the image is gone, least of all that its name may
+	 * go. */
+	view = content_scan(fixture, late());
+	assert_non_null(strstr(view.refusal, "blobs is a symlink"));
+	assert_int_equal(view.note_count, 2);
+	ul_view_release(&view);
+	gc_refused(fixture, "blobs is a symlink");
 	assert_true(path_exists(
 	    store_path(fixture, "outside/sha256/%s", stray.text + 7)));
 	assert_true(path_exists(
@@ -453,6 +513,8 @@ int main(void)
 		LAYOUT(a_prune_can_be_undone),
 		LAYOUT(what_is_needed_again_comes_back),
 		LAYOUT(what_is_not_of_a_layout_is_kept_and_named),
+		LAYOUT(a_needed_manifest_that_is_no_file_ends_it),
+		LAYOUT(a_layer_behind_a_symlink_is_no_obstacle),
 		LAYOUT(blobs_behind_a_symlink_are_not_ours),
 		LAYOUT(one_without_blobs_or_marker_is_read),
 		LAYOUT(that_of_an_embedded_store_is_refused),
