@@ -105,8 +105,9 @@ const struct ul_command ul_cmd_history = {
 	.summary = "what was collected, when, and what it gave back",
 	.synopsis = "[--last N]",
 	.help =
-	    "Runs are numbered; `ullage undo` takes the number. What was "
-	    "planned, given back and moved to the trash is in bytes in --json.",
+	    "Runs of this store, numbered through all stores; `ullage undo` "
+	    "takes the number. What was planned, given back and moved to the "
+	    "trash is in bytes in --json.",
 	.examples = "ullage history --last 5\n"
 		    "the five newest runs\n"
 		    "sqlite3 /var/lib/ullage/ullage.db 'select * from "

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "gc/run.h"
@@ -130,26 +131,17 @@ int ul_history_end(struct ul_store *store, const struct ul_run *run,
 	return rc ? ul_err_wrap(err, "recording the run's end") : 0;
 }
 
-/* Runs of all stores have their numbers from one database. */
-static int run_is_of(const struct ul_store *store, int64_t run,
-		     const char *kind, const char *path, struct ul_err *err)
+static bool elsewhere_say(const char *kind, const char *path, int64_t run,
+			  struct ul_buf *text)
 {
-	/* There is one embedded store, whatever its database calls it. */
-	if (!strcmp(kind, store->kind) &&
-	    (!store->is_shared || !strcmp(path, store->path)))
-		return 0;
 	if (!strcmp(kind, "embedded"))
-		return ul_err_set(err, UL_E_ABSENT,
-				  "run %" PRId64 " was one of the embedded "
-				  "store: `ullage undo %" PRId64 "`",
-				  run, run);
-	return ul_err_set(err, UL_E_ABSENT,
-			  "run %" PRId64 " was one of another store: `ullage "
-			  "--store %s:%s undo %" PRId64 "`",
-			  run, kind, path, run);
+		return ul_buf_printf(text, "ullage undo %" PRId64, run);
+	return ul_buf_printf(text, "ullage --store %s:%s undo %" PRId64, kind,
+			     path, run);
 }
 
-int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err)
+int ul_history_expect(struct ul_store *store, int64_t run,
+		      struct ul_buf *ret_elsewhere, struct ul_err *err)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
 	int rc = ul_stmt_get(store->db, UL_SQL_RUN_FIND, &find, err);
@@ -165,12 +157,16 @@ int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err)
 				  "no run %" PRId64 "; `ullage history` lists "
 				  "them",
 				  run);
-	rc = run_is_of(store, run, ul_stmt_text(find, 1), ul_stmt_text(find, 2),
-		       err);
-	if (!rc && !strcmp(ul_stmt_text(find, 0), "undone"))
-		rc = ul_err_set(err, UL_E_CONFLICT,
-				"run %" PRId64 " was undone already", run);
-	return rc;
+	if (strcmp(ul_stmt_text(find, 0), store->kind) != 0 ||
+	    strcmp(ul_stmt_text(find, 1), store->record_path) != 0)
+		return elsewhere_say(ul_stmt_text(find, 0),
+				     ul_stmt_text(find, 1), run, ret_elsewhere)
+			   ? 0
+			   : ul_err_nomem(err);
+	if (!strcmp(ul_stmt_text(find, 2), "undone"))
+		return ul_err_set(err, UL_E_CONFLICT,
+				  "run %" PRId64 " was undone already", run);
+	return 0;
 }
 
 int ul_history_undone(struct ul_store *store, int64_t run, struct ul_err *err)
@@ -237,6 +233,8 @@ int ul_history_load(struct ul_store *store, int64_t most,
 
 	if (rc)
 		return rc;
+	ul_stmt_bind_text(row, ":kind", store->kind);
+	ul_stmt_bind_text(row, ":path", store->record_path);
 	ul_stmt_bind_i64(row, ":most", most);
 	while ((rc = ul_stmt_next(row, err)) > 0) {
 		rc = load_row(&history, row, err);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 
+struct ul_buf;
 struct ul_err;
 struct ul_plan;
 struct ul_run;
@@ -27,9 +28,15 @@ int ul_history_begin(struct ul_store *store, const char *command,
 int ul_history_end(struct ul_store *store, const struct ul_run *run,
 		   const char *state, struct ul_err *err);
 
-/* UL_E_ABSENT: no such run of this store; UL_E_CONFLICT: it was undone already.
+/*
+ * Whether a run can be undone in this store. That of another one may be: the
+ * trash came with the layout that was moved or copied. Then *ret_elsewhere,
+ * else empty, is what to type on the store that the run was of.
+ * Returns: UL_E_ABSENT (no such run), UL_E_CONFLICT (it was undone already),
+ *          UL_E_DB, UL_E_NOMEM.
  */
-int ul_history_expect(struct ul_store *store, int64_t run, struct ul_err *err);
+int ul_history_expect(struct ul_store *store, int64_t run,
+		      struct ul_buf *ret_elsewhere, struct ul_err *err);
 int ul_history_undone(struct ul_store *store, int64_t run, struct ul_err *err);
 
 struct ul_history_row {
@@ -49,7 +56,7 @@ struct ul_history {
 };
 #define UL_HISTORY_INIT ((struct ul_history){ .rows = NULL })
 
-/* The newest `most` runs. Release after use. */
+/* The newest `most` runs of this store. Release after use. */
 int ul_history_load(struct ul_store *store, int64_t most,
 		    struct ul_history *ret_history, struct ul_err *err);
 void ul_history_release(struct ul_history *history);

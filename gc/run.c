@@ -20,9 +20,11 @@
  */
 #include "gc/run.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -552,14 +554,24 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 int ul_run_undo(struct ul_store *store, int64_t run, size_t *ret_count,
 		struct ul_err *err)
 {
+	ul_cleanup(ul_buf_release) struct ul_buf elsewhere = UL_BUF_INIT;
 	ul_cleanup(unlockp) struct ul_store *locked = NULL;
+	const char *there;
 	int rc = store->ops->lock(store, err);
 
 	if (rc)
 		return rc;
 	locked = store;
-	rc = ul_history_expect(store, run, err);
-	if (!rc)
-		rc = store->ops->undo(store, run, ret_count, err);
-	return rc ? rc : ul_history_undone(store, run, err);
+	rc = ul_history_expect(store, run, &elsewhere, err);
+	if (rc)
+		return rc;
+	there = ul_buf_str(&elsewhere);
+	rc = store->ops->undo(store, run, ret_count, err);
+	if (rc == UL_E_ABSENT && *there)
+		return ul_err_set(err, UL_E_ABSENT,
+				  "run %" PRId64 " was not of %s; `%s` undoes "
+				  "it",
+				  run, store->path, there);
+	/* Where it was done, it can still be undone. */
+	return rc || *there ? rc : ul_history_undone(store, run, err);
 }

@@ -160,10 +160,11 @@ struct ul_store {
 	const char *name; /* as --store names it */
 	const char *kind; /* "embedded", "oci" */
 	const char *path;
-	struct ul_db *db; /* borrowed */
-	int64_t grace_s;  /* unless another is asked for */
-	bool is_shared;   /* others write it too, without our lock: deleting
-			     at once is for those who say they do not */
+	const char *record_path; /* what the database calls it */
+	struct ul_db *db;        /* borrowed */
+	int64_t grace_s;         /* unless another is asked for */
+	bool is_shared; /* others write it too, without our lock: deleting
+			   at once is for those who say they do not */
 };
 
 void ul_store_close(struct ul_store *store); /* NULL is fine */

@@ -46,4 +46,7 @@ int ul_trash_reopen(struct ul_embedded *store, struct ul_err *err);
 /* The same, and make it where there is none. Under the lock. */
 int ul_trash_make(struct ul_embedded *store, struct ul_err *err);
 
+/* Remove the folder from a layout of others where it is empty. UL_E_IO. */
+int ul_trash_unmake(struct ul_embedded *store, struct ul_err *err);
+
 #endif

@@ -104,6 +104,7 @@ struct ul_embedded *ul_embedded_new(const struct ul_form *form,
 		.name = store->name,
 		.kind = form->kind,
 		.path = store->path,
+		.record_path = store->record_path,
 		.grace_s = form->grace_s,
 		.is_shared = !form->is_ours,
 	};
@@ -597,7 +598,8 @@ int ul_embedded_index_write(struct ul_embedded *store,
 	store->index_lock.waiting_arg = store->waiting_arg;
 	rc = ul_index_file_replace(store->oci_fd, &store->index_lock, index,
 				   expected, err);
-	return rc ? ul_err_wrap(err, "writing the index of %s/oci", store->path)
+	return rc ? ul_err_wrap(err, "writing the index of %s%s", store->path,
+				store->form->is_ours ? "/oci" : "")
 		  : 0;
 }
 

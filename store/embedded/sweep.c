@@ -264,11 +264,13 @@ int ul_sweep_keep_names(struct ul_embedded *store,
 void ul_sweep_forget_names(struct ul_embedded *store)
 {
 	char path[sizeof store->trash_folder + 16];
+	struct ul_err ignored = UL_ERR_INIT; /* an earlier one is to tell */
 
 	snprintf(path, sizeof path, "%s/record.json", store->trash_folder);
 	if (*store->trash_folder && !unlinkat(store->trash_fd, path, 0))
 		unlinkat(store->trash_fd, store->trash_folder, AT_REMOVEDIR);
 	store->trash_folder[0] = '\0';
+	(void)ul_trash_unmake(store, &ignored);
 }
 
 static int moved_add(const struct sweep *sweep,

@@ -204,7 +204,7 @@ int ul_trash_make(struct ul_embedded *store, struct ul_err *err)
 }
 
 /* Nothing of ours stays in a layout; one that is not empty is left. */
-static int trash_unmake(struct ul_embedded *store, struct ul_err *err)
+int ul_trash_unmake(struct ul_embedded *store, struct ul_err *err)
 {
 	if (store->form->is_ours ||
 	    unlinkat(store->root_fd, store->form->trash, AT_REMOVEDIR))
@@ -236,7 +236,7 @@ int ul_trash_tidy(struct ul_embedded *store, int64_t now_unix_s,
 	}
 	if (rc >= 0 && is_changed)
 		rc = ul_fd_sync(store->trash_fd, "trash", err);
-	return rc < 0 ? rc : trash_unmake(store, err);
+	return rc < 0 ? rc : ul_trash_unmake(store, err);
 }
 
 int ul_trash_tidy_stopped(struct ul_embedded *store, int64_t now_unix_s,
@@ -260,5 +260,5 @@ int ul_trash_undone(struct ul_embedded *store, const char *dir,
 	/* Its names are back: at the end of all times it is of no use. */
 	int rc = folder_tidy(store, &none, dir, INT64_MAX, true, err);
 
-	return rc < 0 ? rc : trash_unmake(store, err);
+	return rc < 0 ? rc : ul_trash_unmake(store, err);
 }

@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "gc/history.h"
 #include "gc/policy.h"
 #include "store/embedded/layout.h"
 #include "store/embedded/store.h"
@@ -193,6 +196,108 @@ static void test_layout__a_prune_can_be_undone(void **state)
 	content_gc(fixture, how.now_unix_s + 2 * DAY_S, 0, true);
 	assert_true(image_is_whole(fixture, &one));
 	assert_true(is_bare(fixture));
+}
+
+/* Runs are numbered through all stores of a database. */
+static void test_layout__a_run_is_undone_where_it_was(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *other = NULL;
+	ul_cleanup(ul_history_release) struct ul_history runs = UL_HISTORY_INIT;
+	struct ul_rule rule = { .all = true };
+	struct content_run how = {
+		.now_unix_s = late(),
+		.grace_s = DAY_S,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	char hint[200];
+	size_t count = 0;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(mkdir(store_path(fixture, "b"), 0755), 0);
+	assert_int_equal(mkdir(store_path(fixture, "b/blobs"), 0755), 0);
+	file_write(store_path(fixture, "b/index.json"), "{\"manifests\":[]}");
+	assert_int_equal(ul_layout_open(store_path(fixture, "b"),
+					fixture->state, &other, &err),
+			 0);
+	assert_int_equal(ul_history_load(&other->base, 10, &runs, &err), 0);
+	assert_int_equal(runs.len, 0);
+	assert_int_equal(ul_run_undo(&other->base, run.run, &count, &err),
+			 UL_E_ABSENT);
+	snprintf(hint, sizeof hint, "`ullage --store oci:%s undo %d` undoes it",
+		 fixture->store->path, (int)run.run);
+	assert_non_null(strstr(err.msg, hint));
+	assert_int_equal(
+	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
+	ul_run_release(&run);
+	assert_true(image_is_whole(fixture, &one));
+	assert_int_equal(
+	    ul_history_load(&fixture->store->base, 10, &runs, &err), 0);
+	assert_int_equal(runs.len, 1);
+	assert_string_equal(runs.rows[0].state, "undone");
+}
+
+/* The trash came with it; what it came from can still be undone. */
+static void test_layout__a_copy_undoes_its_own_trash(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *copy = NULL;
+	struct ul_rule rule = { .all = true };
+	struct content_run how = {
+		.now_unix_s = late(),
+		.grace_s = DAY_S,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	char command[600];
+	size_t count = 0;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	snprintf(command, sizeof command, "cp -a %s %s.copy",
+		 fixture->store->path, fixture->store->path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(ul_layout_open(store_path(fixture, "oci.copy"),
+					fixture->state, &copy, &err),
+			 0);
+	assert_int_equal(ul_run_undo(&copy->base, run.run, &count, &err), 0);
+	assert_int_equal(count, 4);
+	assert_int_equal(
+	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
+	assert_int_equal(count, 4);
+	assert_true(image_is_whole(fixture, &one));
+	ul_run_release(&run);
+}
+
+static void
+test_layout__a_prune_that_finds_the_index_locked_leaves_nothing(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	const char *lock = store_path(fixture, "oci/index.json.lock");
+	struct ul_rule rule = { .all = true };
+	struct content_run how = { .now_unix_s = late(), .rule = &rule };
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_return_code(fd, errno);
+	assert_return_code(flock(fd, LOCK_EX | LOCK_NB), errno);
+	fixture->store->index_lock.wait_ms = 20;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), UL_E_BUSY);
+	assert_non_null(strstr(err.msg, fixture->store->path));
+	assert_null(strstr(err.msg, "/oci/oci"));
+	assert_int_equal(unlink(lock), 0);
+	assert_true(is_bare(fixture));
+	assert_true(image_is_whole(fixture, &one));
 }
 
 static void test_layout__what_is_needed_again_comes_back(void **state)
@@ -511,6 +616,9 @@ int main(void)
 		LAYOUT(a_grace_of_zero_is_no_leave_to_delete),
 		LAYOUT(entries_without_a_name_are_roots),
 		LAYOUT(a_prune_can_be_undone),
+		LAYOUT(a_run_is_undone_where_it_was),
+		LAYOUT(a_copy_undoes_its_own_trash),
+		LAYOUT(a_prune_that_finds_the_index_locked_leaves_nothing),
 		LAYOUT(what_is_needed_again_comes_back),
 		LAYOUT(what_is_not_of_a_layout_is_kept_and_named),
 		LAYOUT(a_needed_manifest_that_is_no_file_ends_it),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -129,6 +130,7 @@ static void test_history__tells_what_can_be_undone(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct ul_plan plan = UL_PLAN_INIT;
+	ul_cleanup(ul_buf_release) struct ul_buf elsewhere = UL_BUF_INIT;
 	struct ul_err err = UL_ERR_INIT;
 	struct ul_store *store;
 	int64_t run;
@@ -136,12 +138,15 @@ static void test_history__tells_what_can_be_undone(void **state)
 	store = &store_fixture_open(fixture)->base;
 	ul_plan_seal(&plan);
 	run = begin(fixture, &plan, 100);
-	assert_int_equal(ul_history_expect(store, run, &err), 0);
-	assert_int_equal(ul_history_expect(store, 77, &err), UL_E_ABSENT);
+	assert_int_equal(ul_history_expect(store, run, &elsewhere, &err), 0);
+	assert_int_equal(ul_history_expect(store, 77, &elsewhere, &err),
+			 UL_E_ABSENT);
 	assert_string_equal(err.msg, "no run 77; `ullage history` lists them");
 	assert_int_equal(ul_history_undone(store, run, &err), 0);
-	assert_int_equal(ul_history_expect(store, run, &err), UL_E_CONFLICT);
+	assert_int_equal(ul_history_expect(store, run, &elsewhere, &err),
+			 UL_E_CONFLICT);
 	assert_string_equal(err.msg, "run 1 was undone already");
+	assert_int_equal(elsewhere.len, 0);
 }
 
 static void test_history__without_memory_it_is_not_loaded(void **state)
