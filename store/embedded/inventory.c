@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/scan.h"
 #include "base/walk.h"
 #include "store/embedded/form.h"
 #include "store/embedded/leftover.h"
@@ -33,6 +34,7 @@ void ul_inventory_release(struct ul_inventory *inventory)
 
 struct take {
 	struct ul_embedded *store;
+	struct statx top; /* of the store itself */
 	struct ul_inventory *inventory;
 	struct ul_err *err;
 };
@@ -121,8 +123,19 @@ static int count_overhead(struct take *take, const char *path)
 	return rc > 0 ? overhead_add(take, &item) : rc;
 }
 
+/* On another mount than the store, a bind mount of the same disk too, or a
+ * volume of its own in the same one: what du -x leaves out, or renames do. */
+static bool is_elsewhere(const struct take *take, int dirfd, const char *name)
+{
+	struct statx st;
+
+	return !ul_scan_stat(dirfd, name, &st) &&
+	       (st.stx_mnt_id != take->top.stx_mnt_id ||
+		ul_scan_dev(&st) != ul_scan_dev(&take->top));
+}
+
 /* An unknown name: kept for ever, measured as a tree. */
-static int add_unknown(struct take *take, const struct ul_item *item)
+static int add_unknown(struct take *take, struct ul_item *item)
 {
 	struct ul_walk_tree tree = { .path = item->path };
 	struct ul_walk_options options = {
@@ -130,8 +143,12 @@ static int add_unknown(struct take *take, const struct ul_item *item)
 		.skip_denied = !take->store->is_writable,
 	};
 	size_t i;
-	int rc = item_add(take, item);
+	int rc;
 
+	item->is_mount = is_elsewhere(take, take->store->root_fd, item->path);
+	rc = item_add(take, item);
+	if (!rc && item->is_mount)
+		return 0;
 	if (!rc)
 		rc = ul_walk(take->store->root_fd, &tree, 1, &options,
 			     take->err);
@@ -148,6 +165,17 @@ static int add_unknown(struct take *take, const struct ul_item *item)
 	}
 	ul_walk_trees_release(&tree, 1);
 	return rc;
+}
+
+/* Things move between folders by renaming alone. */
+static int folder_check(struct take *take, const char *dir, int fd)
+{
+	struct ul_inventory *inventory = take->inventory;
+
+	if (inventory->mount || !is_elsewhere(take, fd, ""))
+		return 0;
+	inventory->mount = ul_arena_strdup(&inventory->arena, dir);
+	return inventory->mount ? 0 : ul_err_nomem(take->err);
 }
 
 /* Decide what a name in a folder is; sets kind and key. */
@@ -167,6 +195,8 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 	rc = ul_dir_open(take->store->root_fd, dir, &fd, take->err);
 	if (!rc)
 		rc = ul_dir_names(fd, &names, take->err);
+	if (!rc)
+		rc = folder_check(take, dir, fd);
 	if (!rc)
 		rc = count_overhead(take, dir);
 	for (i = 0; !rc && i < names.len; i++) {
@@ -397,7 +427,7 @@ static bool is_one_of(const char *name, const char *const *known)
 
 /* Folders are taken by themselves; files of ours count as overhead. */
 static int classify_known(struct take *take, const char *name,
-			  const struct ul_item *item, const char *const *dirs,
+			  struct ul_item *item, const char *const *dirs,
 			  const char *const *files)
 {
 	if (item->is_dir && is_one_of(name, dirs))
@@ -538,10 +568,18 @@ int ul_inventory_take(struct ul_embedded *store, struct ul_inventory *ret,
 {
 	ul_cleanup(ul_inventory_release) struct ul_inventory inventory =
 	    UL_INVENTORY_INIT;
-	struct take take = { store, &inventory, err };
-	int rc =
-	    store->form->is_ours ? take_embedded(&take) : take_layout(&take);
+	struct take take = {
+		.store = store,
+		.inventory = &inventory,
+		.err = err,
+	};
+	int rc = 0;
 
+	if (ul_scan_stat(store->root_fd, "", &take.top))
+		rc = ul_err_sys(err, "stat %s", store->path);
+	if (!rc)
+		rc = store->form->is_ours ? take_embedded(&take)
+					  : take_layout(&take);
 	if (rc)
 		return ul_err_wrap(err, "looking through %s", store->path);
 	inodes_count(&inventory);

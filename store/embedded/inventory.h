@@ -28,6 +28,7 @@ struct ul_item {
 	const char *path; /* relative to the store */
 	const char *key;  /* digest, snapshot key; else the path */
 	bool is_dir, is_regular;
+	bool is_mount;    /* unknown, and not looked into, nor counted */
 	bool is_unpacked; /* snapshot folder named by chain ID */
 	bool is_locked;   /* ingest whose maker is alive, or may be */
 	bool is_foreign;  /* ingest of another program */
@@ -55,6 +56,9 @@ struct ul_inventory {
 	size_t len, cap;
 	uint64_t overhead_bytes; /* known folders and files, unknown trees */
 	uint64_t overhead_count;
+	const char *mount; /* a folder of the store that is on a mount of its
+			      own, so that nothing moves to or from it; or
+			      NULL */
 	/* Owned, sorted, each once: counted in overhead_bytes though a blob
 	 * or a tree may hold it as well. */
 	struct ul_item_inode *inodes;

@@ -130,6 +130,28 @@ static int hold_object(struct ul_scan *scan)
  * After the index: others write blobs first, then the entry, so that what an
  * entry names is here unless it is absent for good.
  */
+static int inventory_mount(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	const char *mount = scan->inventory.mount;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+
+	if (!mount)
+		return 0;
+	if (!ul_buf_printf(&text,
+			   "%s/%s is a mount of its own: nothing can be moved "
+			   "between it and the trash, and du -x leaves it out; "
+			   "mount it as the whole of the store instead",
+			   scan->store->path, mount))
+		return ul_err_nomem(scan->err);
+	if (!ul_view_note(view, "%s", ul_buf_str(&text)))
+		return ul_err_nomem(scan->err);
+	if (!view->refusal)
+		view->refusal =
+		    ul_arena_strdup(&view->arena, ul_buf_str(&text));
+	return view->refusal ? 0 : ul_err_nomem(scan->err);
+}
+
 static int scan_inventory(struct ul_scan *scan)
 {
 	struct ul_view *view = scan->view;
@@ -138,7 +160,7 @@ static int scan_inventory(struct ul_scan *scan)
 	view->overhead_bytes = scan->inventory.overhead_bytes;
 	view->overhead_count = scan->inventory.overhead_count;
 	view->folder_bytes = scan->inventory.overhead_bytes;
-	return rc;
+	return rc ? rc : inventory_mount(scan);
 }
 
 static int scan_records(struct ul_scan *scan)
@@ -360,6 +382,12 @@ static int scan_notes(struct ul_scan *scan)
 
 		if (item->kind != UL_ITEM_UNKNOWN)
 			continue;
+		if (item->is_mount) {
+			ok = ul_view_note(view,
+					  "%s/%s is a mount point: not counted",
+					  scan->store->path, item->path);
+			continue;
+		}
 		ok = ul_view_note(
 		    view, "%s/%s %s: kept, counted as overhead",
 		    scan->store->path, item->path,

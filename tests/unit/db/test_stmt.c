@@ -102,7 +102,7 @@ static void test_stmt__doubles_keep_their_value(void **state)
 	assert_int_equal(ul_stmt_run(stmt, &err), 0);
 	ul_stmt_putp(&stmt);
 	stmt = get(scratch, UL_SQL_RUNS);
-	ul_stmt_bind_text(stmt, ":kind", "embedded");
+	ul_stmt_bind_text(stmt, ":kind", "oci");
 	ul_stmt_bind_text(stmt, ":path", "x");
 	ul_stmt_bind_i64(stmt, ":most", 10);
 	assert_int_equal(ul_stmt_next(stmt, &err), 1);

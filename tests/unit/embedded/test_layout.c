@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -373,6 +374,67 @@ static void gc_refused(struct store_fixture *fixture, const char *why)
 		fail_msg("\"%s\" says nothing of \"%s\"", err.msg, why);
 }
 
+/* Names must not go where content cannot. */
+static void test_layout__blobs_on_a_mount_of_their_own_end_it(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_digest stray = blob_put(fixture, "stray");
+	const char *blobs = store_path(fixture, "oci/blobs");
+	struct ul_rule rule = { .all = true };
+	struct content_run how = {
+		.now_unix_s = late(),
+		.now = true,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_view view;
+	int rc;
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	assert_return_code(mount(blobs, blobs, NULL, MS_BIND, NULL), errno);
+	reopen(fixture);
+	rc = content_collect(fixture, &how, &run, &err);
+	view = content_scan(fixture, late());
+	ul_embedded_closep(&fixture->store);
+	assert_return_code(umount(blobs), errno);
+	assert_int_equal(rc, UL_E_REFUSED);
+	assert_non_null(strstr(err.msg, "oci/blobs is a mount of its own"));
+	assert_int_equal(view.image_count, 1);
+	ul_view_release(&view);
+	assert_true(image_is_whole(fixture, &one));
+	assert_true(blob_exists(fixture, stray));
+	reopen(fixture);
+	content_gc(fixture, late(), 0, true);
+	assert_false(blob_exists(fixture, stray));
+	assert_true(image_is_whole(fixture, &one));
+}
+
+static void test_layout__a_mount_that_is_not_of_it_is_not_counted(void **state)
+{
+	struct store_fixture *fixture = *state;
+	const char *point = store_path(fixture, "oci/mnt");
+	struct ul_view view;
+	uint64_t sum;
+	bool is_named;
+
+	assert_return_code(mkdir(point, 0755), errno);
+	assert_return_code(mount("none", point, "tmpfs", 0, NULL), errno);
+	file_write(store_path(fixture, "oci/mnt/x"), "x");
+	view = content_scan(fixture, late());
+	sum = classes_sum(&view);
+	is_named = view.note_count == 1 &&
+		   strstr(view.notes[0], "oci/mnt is a mount point");
+	assert_return_code(umount(point), errno);
+	assert_int_equal(view.record.residual_bytes, 0);
+	assert_true(is_named);
+	ul_view_release(&view);
+	view = content_scan(fixture, late());
+	assert_true(classes_sum(&view) > sum);
+	ul_view_release(&view);
+}
+
 /* Its layers are known to nobody: they must not go. */
 static void test_layout__a_needed_manifest_that_is_no_file_ends_it(void **state)
 {
@@ -621,6 +683,8 @@ int main(void)
 		LAYOUT(a_prune_that_finds_the_index_locked_leaves_nothing),
 		LAYOUT(what_is_needed_again_comes_back),
 		LAYOUT(what_is_not_of_a_layout_is_kept_and_named),
+		LAYOUT(blobs_on_a_mount_of_their_own_end_it),
+		LAYOUT(a_mount_that_is_not_of_it_is_not_counted),
 		LAYOUT(a_needed_manifest_that_is_no_file_ends_it),
 		LAYOUT(a_layer_behind_a_symlink_is_no_obstacle),
 		LAYOUT(blobs_behind_a_symlink_are_not_ours),
