@@ -2,7 +2,9 @@
 # A collection, a prune and an undo of an image layout, killed at each of their
 # steps and failed at each: no name loses a blob, nothing of ours is left in
 # the layout in the end, and the end is that of a run that nothing happened to.
+#   layout_killed.sh [STRIDE [FIRST]]   each STRIDE-th step, from FIRST on
 . "$(dirname "$0")/cli_lib.sh"
+stride=${1:-1} first=${2:-1}
 cd "$WORK" || exit 1
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 tar --zstd -xf "$SOURCE/tests/data/oci-samples.tar.zst" ./skopeo-layout ./buildx-local-cache
@@ -48,10 +50,11 @@ killed() {
 	rm -rf run trace
 	cp -a "start-$name" run
 	ULLAGE_STATE=run/state ULLAGE_STEP_TRACE=$WORK/trace "$ULLAGE_BIN/steps/ullage" \
-		--store oci:run/layout "$@" >said 2>&1 || fail "$name: $(cat said)"
+		--store oci:run/layout "$@" >said 2>&1
+	case $? in 0 | 3) ;; *) fail "$name: $(cat said)" ;; esac
 	steps=$(wc -l <trace)
 	finish run "$@" >"end-$name"
-	for ((n = 1; n <= steps; n++)); do
+	for ((n = first; n <= steps; n += stride)); do
 		for kind in kill EIO ENOSPC; do
 			[ $kind = kill ] || [ $((n % 3)) = 0 ] || continue
 			rm -rf run
@@ -83,6 +86,6 @@ cp -a start start-prune
 killed prune prune -y --grace 1h app two
 cp -a start start-undo
 ours start-undo prune -y --grace 1h zst >/dev/null 2>&1
-killed undo undo 2
-echo "$points points"
+killed undo undo 1
+echo "layout killed: each $stride-th step from $first: $points points"
 exit $failed
