@@ -84,6 +84,11 @@ static int layout_open(struct ul_cli *cli, const char *path, struct ul_err *err)
 {
 	const struct ul_command *command = cli->command;
 
+	if (!*path) {
+		cli->is_misused = true;
+		return ul_err_set(err, UL_E_INVALID,
+				  "--store oci: needs a path");
+	}
 	if (command && command->is_embedded) {
 		cli->is_misused = true;
 		return ul_err_set(err, UL_E_INVALID,

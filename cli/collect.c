@@ -208,7 +208,8 @@ static void print_run(const struct ul_cli *cli, const struct ul_run *run)
 	if (run->run)
 		print_done(cli, run);
 	else
-		ul_cli_print("Nothing to collect.\n");
+		ul_cli_print(run->view.waiting ? "Nothing was collected.\n"
+					       : "Nothing to collect.\n");
 	print_declined(&run->plan);
 }
 

@@ -170,6 +170,9 @@ static int folder_tidy(struct ul_embedded *store,
 			   err);
 	if (rc == UL_E_NOMEM)
 		return rc;
+	/* It may have names to bring back, as soon as it can be read. */
+	if (rc == UL_E_IO)
+		return 0;
 	/* Without a record, or with one that makes no sense, it has nothing. */
 	if (!rc && !is_over(store, lies, &record, now_unix_s, forget_names))
 		return 0;

@@ -56,6 +56,7 @@ first=$(head -n1 "$WORK/needed")
 	ull --store $cache gc --now
 	ull --store $cache lease list
 	ull --store $cache import x.tar
+	ull --store oci: df
 	ull --store oci:nowhere df
 	ull --store oci:/etc df
 	ull --store nothing df

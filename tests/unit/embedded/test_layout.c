@@ -636,6 +636,31 @@ static void test_layout__a_name_that_vanishes_keeps_its_content(void **state)
 	assert_false(image_is_whole(fixture, &one));
 }
 
+static void test_layout__a_trash_record_that_cannot_be_read_stays(void **state)
+{
+	struct store_fixture *fixture = *state;
+	const char *folder;
+
+	folder = store_path(fixture, "oci/.ullage-trash/01234567-1-89abcdef");
+	assert_int_equal(mkdir(store_path(fixture, "oci/.ullage-trash"), 0700),
+			 0);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(
+	    mkdir(store_path(fixture, "oci/.ullage-trash/01234567-1-89abcdef/"
+				      "record.json"),
+		  0700),
+	    0);
+	content_gc(fixture, late(), 0, true);
+	assert_true(path_exists(folder));
+	/* One without a record never held anything. */
+	assert_int_equal(
+	    rmdir(store_path(fixture, "oci/.ullage-trash/01234567-1-89abcdef/"
+				      "record.json")),
+	    0);
+	content_gc(fixture, late(), 0, true);
+	assert_true(is_bare(fixture));
+}
+
 static void test_layout__fails_whole_without_memory(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -693,6 +718,7 @@ int main(void)
 		LAYOUT(a_report_makes_no_state_directory),
 		LAYOUT(what_is_known_of_another_directory_says_nothing),
 		LAYOUT(a_name_that_vanishes_keeps_its_content),
+		LAYOUT(a_trash_record_that_cannot_be_read_stays),
 		LAYOUT(fails_whole_without_memory),
 	};
 
