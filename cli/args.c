@@ -29,7 +29,8 @@ enum shared_option {
 
 const struct ul_option ul_cli_options[SHARED_COUNT + 1] = {
 	[SHARED_STORE] = { 0, "store", "NAME",
-			   "this store: embedded (default) or oci:PATH" },
+			   "embedded (default), oci:PATH; df, images: "
+			   "several" },
 	[SHARED_STATE] = { 0, "state", "DIR",
 			   "where the database and the embedded store are" },
 	[SHARED_NAMESPACE] = { 0, "namespace", "NS",
@@ -137,13 +138,24 @@ static bool parse_as_of(const char *text, int64_t *ret)
 	return !errno && end != text && !*end && *ret > 0;
 }
 
+static int store_take(struct ul_cli *cli, struct ul_args *args)
+{
+	if (cli->store_count == UL_CLI_STORES_MAX) {
+		ul_cli_usage(args->command, "more than %d stores",
+			     UL_CLI_STORES_MAX);
+		return ARGS_WRONG;
+	}
+	cli->stores[cli->store_count++] = args->value;
+	cli->store_name = cli->stores[0];
+	return ARGS_TAKEN;
+}
+
 static int shared_value(struct ul_cli *cli, struct ul_args *args,
 			enum shared_option option)
 {
 	switch (option) {
 	case SHARED_STORE:
-		cli->store_name = args->value;
-		break;
+		return store_take(cli, args);
 	case SHARED_STATE:
 		if (!*args->value) {
 			ul_cli_usage(args->command, "--state needs a path");

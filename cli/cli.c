@@ -103,6 +103,12 @@ static int store_open(struct ul_cli *cli, struct ul_err *err)
 {
 	const char *name = cli->store_name ? cli->store_name : "embedded";
 
+	if (cli->store_count > 1 && !cli->is_each) {
+		cli->is_misused = true;
+		return ul_err_set(err, UL_E_INVALID,
+				  "this is done in one store at a time; df "
+				  "and images take several");
+	}
 	if (cli->namespace_name && *cli->namespace_name)
 		return ul_err_set(err, UL_E_ABSENT,
 				  "no namespace \"%s\": the %s store has none",

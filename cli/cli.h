@@ -29,6 +29,9 @@ enum ul_exit {
 	UL_EXIT_LEFT = 3, /* done, but something the plan named was left */
 };
 
+/* Stores that one command line names. */
+#define UL_CLI_STORES_MAX 64
+
 /* Options that any command takes, before or after its name. */
 struct ul_cli {
 	const struct ul_command *command; /* that runs; NULL before */
@@ -36,7 +39,10 @@ struct ul_cli {
 	bool is_state_given;    /* by --state */
 	bool makes_store;       /* set by commands that put something in: a
 				   store is made where there is none */
-	const char *store_name; /* --store, or NULL: all stores */
+	const char *stores[UL_CLI_STORES_MAX]; /* --store, in order */
+	size_t store_count;
+	bool is_each;               /* the command goes through all of them */
+	const char *store_name;     /* the one to open; NULL: embedded */
 	const char *namespace_name; /* --namespace, or NULL */
 	bool json, quiet, no_service;
 	bool now, exclusive, orphans;

@@ -6,6 +6,7 @@
 #include "cli/image_table.h"
 #include "cli/json_out.h"
 #include "cli/reports.h"
+#include "cli/stores.h"
 #include "cli/table.h"
 #include "gc/plan.h"
 #include "store/embedded/store.h"
@@ -178,19 +179,23 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 	return UL_EXIT_DONE;
 }
 
+struct df_options {
+	bool verbose, measure;
+};
+
 /* No store takes no bytes; that there is none was said. */
-static int df_absent(const struct ul_cli *cli, const struct ul_view *view)
+static int df_absent(const struct ul_cli *cli, const struct ul_view *view,
+		     json_t **ret_answer)
 {
-	if (!cli->json)
-		return UL_EXIT_DONE;
-	return ul_json_print(
-		   json_pack("{s:i, s:I, s:[]}", "version", 1, "as_of_unix_s",
-			     (json_int_t)view->as_of_unix_s, "stores"))
-		   ? UL_EXIT_DONE
-		   : UL_EXIT_FAILED;
+	if (cli->json)
+		*ret_answer =
+		    json_pack("{s:i, s:I, s:[]}", "version", 1, "as_of_unix_s",
+			      (json_int_t)view->as_of_unix_s, "stores");
+	return UL_EXIT_DONE;
 }
 
-static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose)
+static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose,
+		     json_t **ret_answer)
 {
 	ul_cleanup(ul_df_release) struct ul_df df = UL_DF_INIT;
 	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
@@ -206,31 +211,39 @@ static int df_report(struct ul_cli *cli, struct ul_view *view, bool verbose)
 		return rc;
 	if (!cli->json)
 		return print_df(cli, view, &df, &rows, verbose);
-	return ul_json_print(ul_json_df(view, &df)) ? UL_EXIT_DONE
-						    : UL_EXIT_FAILED;
+	*ret_answer = ul_json_df(view, &df);
+	return UL_EXIT_DONE;
+}
+
+static int df_one(struct ul_cli *cli, void *arg, json_t **ret_answer)
+{
+	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	const struct df_options *options = arg;
+	int rc = ul_report_scan(cli, options->measure, &view);
+
+	if (rc)
+		return rc;
+	return cli->store->is_absent
+		   ? df_absent(cli, &view, ret_answer)
+		   : df_report(cli, &view, options->verbose, ret_answer);
 }
 
 static int df_run(struct ul_cli *cli, int argc, char **argv)
 {
-	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
-	bool verbose = false, measure = false;
+	struct df_options options = { .verbose = false };
 	struct ul_args args;
-	int option, rc;
+	int option;
 
 	ul_args_init(&args, &ul_cmd_df, argc, argv);
 	while ((option = ul_args_next(cli, &args)) >= 0) {
-		verbose = verbose || option == 'v';
-		measure = measure || option == 256 + 1;
+		options.verbose = options.verbose || option == 'v';
+		options.measure = options.measure || option == 256 + 1;
 	}
 	if (option == -2)
 		return UL_EXIT_USAGE;
 	if (args.operand_count)
 		return ul_cli_usage(&ul_cmd_df, "it takes no arguments");
-	rc = ul_report_scan(cli, measure, &view);
-	if (rc)
-		return rc;
-	return cli->store->is_absent ? df_absent(cli, &view)
-				     : df_report(cli, &view, verbose);
+	return ul_cli_each_store(cli, df_one, &options);
 }
 
 const struct ul_command ul_cmd_df = {

@@ -6,6 +6,7 @@
 #include "cli/image_table.h"
 #include "cli/json_out.h"
 #include "cli/reports.h"
+#include "cli/stores.h"
 #include "store/view.h"
 
 static const struct ul_option images_options[] = {
@@ -15,7 +16,8 @@ static const struct ul_option images_options[] = {
 };
 
 static int images_json(const struct ul_view *view, const struct ul_df *df,
-		       const struct ul_image_rows *rows, enum ul_sort sort)
+		       const struct ul_image_rows *rows, enum ul_sort sort,
+		       json_t **ret_answer)
 {
 	ul_cleanup(ul_freep) uint32_t *order =
 	    ul_malloc(rows->len * sizeof *order);
@@ -26,9 +28,8 @@ static int images_json(const struct ul_view *view, const struct ul_df *df,
 		return ul_cli_fail(&err);
 	}
 	ul_sort_rows(view, rows, sort, order);
-	return ul_json_print(ul_json_images(view, df, rows, order))
-		   ? UL_EXIT_DONE
-		   : UL_EXIT_FAILED;
+	*ret_answer = ul_json_images(view, df, rows, order);
+	return UL_EXIT_DONE;
 }
 
 static void print_duplicates(const struct ul_df *df)
@@ -42,7 +43,7 @@ static void print_duplicates(const struct ul_df *df)
 }
 
 static int images_answer(struct ul_cli *cli, const struct ul_view *view,
-			 enum ul_sort sort)
+			 enum ul_sort sort, json_t **ret_answer)
 {
 	ul_cleanup(ul_image_rows_release) struct ul_image_rows rows =
 	    UL_IMAGE_ROWS_INIT;
@@ -55,7 +56,9 @@ static int images_answer(struct ul_cli *cli, const struct ul_view *view,
 	if (ul_df_build(view, &df, &err))
 		return ul_cli_fail(&err);
 	if (cli->json)
-		return images_json(view, &df, &rows, sort);
+		return images_json(view, &df, &rows, sort, ret_answer);
+	if (cli->store_count > 1)
+		ul_cli_print("Store %s\n", view->store_name);
 	if (!ul_images_print(view, &rows, sort))
 		return UL_EXIT_FAILED;
 	print_duplicates(&df);
@@ -77,12 +80,26 @@ static void images_names(const struct ul_view *view)
 	}
 }
 
-static int images_run(struct ul_cli *cli, int argc, char **argv)
+static int images_one(struct ul_cli *cli, void *arg, json_t **ret_answer)
 {
 	ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+	const enum ul_sort *sort = arg;
+	int rc = ul_report_scan(cli, false, &view);
+
+	if (rc)
+		return rc;
+	if (cli->quiet && !cli->json) {
+		images_names(&view);
+		return UL_EXIT_DONE;
+	}
+	return images_answer(cli, &view, *sort, ret_answer);
+}
+
+static int images_run(struct ul_cli *cli, int argc, char **argv)
+{
 	enum ul_sort sort = UL_SORT_NAME;
 	struct ul_args args;
-	int option, rc;
+	int option;
 
 	ul_args_init(&args, &ul_cmd_images, argc, argv);
 	while ((option = ul_args_next(cli, &args)) >= 0) {
@@ -96,14 +113,7 @@ static int images_run(struct ul_cli *cli, int argc, char **argv)
 		return UL_EXIT_USAGE;
 	if (args.operand_count)
 		return ul_cli_usage(&ul_cmd_images, "it takes no arguments");
-	rc = ul_report_scan(cli, false, &view);
-	if (rc)
-		return rc;
-	if (cli->quiet && !cli->json) {
-		images_names(&view);
-		return UL_EXIT_DONE;
-	}
-	return images_answer(cli, &view, sort);
+	return ul_cli_each_store(cli, images_one, &sort);
 }
 
 const struct ul_command ul_cmd_images = {

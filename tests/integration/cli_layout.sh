@@ -60,6 +60,8 @@ first=$(head -n1 "$WORK/needed")
 	ull --store oci:nowhere df
 	ull --store oci:/etc df
 	ull --store nothing df
+	ull --store oci:skopeo-layout --store oci:buildx-multi-attested images
+	ull --store oci:skopeo-layout --store $cache gc
 	ull --store oci:skopeo-layout prune -n
 	ull --store oci:skopeo-layout prune -y app
 	ull --store oci:skopeo-layout undo 1
@@ -73,6 +75,17 @@ first=$(head -n1 "$WORK/needed")
 ullage --store oci:skopeo-layout tag --quiet app mine:2 >/dev/null || fail "tag"
 skopeo inspect oci:skopeo-layout:mine:2 >/dev/null || fail "skopeo: no mine:2"
 ullage --store oci:skopeo-layout untag --quiet mine:2 >/dev/null || fail "untag"
+# Several at once: one answer, in their order.
+[ "$(ullage --store oci:skopeo-layout --store $cache df --json |
+	jq -c '[.version, [.stores[].name]]')" = \
+	"[1,[\"oci:$WORK/skopeo-layout\",\"oci:$WORK/buildx-local-cache\"]]" ] ||
+	fail "df of two stores"
+[ "$(ullage --store oci:skopeo-layout --store $cache images --json |
+	jq '[.images[].store] | unique | length')" = 2 ] || fail "images of two stores"
+ullage --store oci:skopeo-layout --store oci:nowhere df >"$WORK/said" 2>&1 &&
+	fail "one of two stores is not there, but all is well"
+grep -q "^Store $WORK/skopeo-layout" "$WORK/said" ||
+	fail "the store that is there is not reported on: $(cat "$WORK/said")"
 [ ! -e skopeo-layout/.ullage-trash ] || fail "undo left a trash folder"
 skopeo inspect oci:skopeo-layout:app >/dev/null || fail "skopeo: no app"
 
