@@ -5,8 +5,10 @@ tour_packages="skopeo jq sqlite3 zstd"
 test_packages="skopeo umoci jq sqlite3 zstd clang clang-format libclang-rt-14-dev
 e2fsprogs xfsprogs btrfs-progs mount util-linux attr libcap2-bin acl man-db
 bash-completion expect strace xxd python3 procps"
-# Peers of bench/run. Not containerd, which is compared with where it is there:
-# it would start a daemon, and take the place of Docker's own package.
+# The tests start one of their own; any will do, and Debian's would take the
+# place of Docker's own package where that is.
+command -v containerd >/dev/null || test_packages="$test_packages containerd"
+# Peers of bench/run; containerd is compared with where it is there.
 bench_packages="skopeo umoci gdu jq liblmdb-dev"
 
 # install_packages build|tour|test|bench ...: what is missing of these lists.
@@ -24,6 +26,7 @@ install_packages() {
 	local sudo=
 	[ "$(id -u)" = 0 ] || sudo=sudo
 	$sudo apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq \
-		--no-install-recommends "${missing[@]}" >/dev/null
+	# RUNLEVEL: no daemon is started by a package.
+	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install \
+		-y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
