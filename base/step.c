@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 /* As a shell says of what SIGKILL has ended. */
 enum { EXIT_KILLED = 137 };
 
@@ -73,6 +75,10 @@ __attribute__((constructor)) static void steps_start(void)
 	step_at = strtol(plan, &end, 10);
 	step_goes_on = *end == '+';
 	end += step_goes_on;
+	if (!strcmp(end, ":memory") && step_at > 0) {
+		atomic_store(&ul_mem_countdown, step_at - 1);
+		return;
+	}
 	for (i = 1; *end == ':' && i < sizeof kinds / sizeof *kinds; i++) {
 		if (!strcmp(end + 1, kinds[i].word))
 			step_kind = (enum step_kind)i;

@@ -17,6 +17,7 @@
  *	torn	the first half of a write, then stop
  *	EIO, ENOSPC, EINTR	the step fails so
  *	short	half of a write is done and said to be
+ *	memory	the N-th allocation fails (base/mem.h), no step
  *
  * Steps that cannot fail so are not counted for that KIND: EINTR of rename(),
  * a short unlink(), a short write of SQLite, which goes on by itself. A line

@@ -5,12 +5,12 @@ After each, whatever was there before and is not to go is whole, every byte is
 explained, the same command comes to its end, and a collection then leaves
 exactly what it leaves when nothing had happened.
 
-    crashes.py BIN SAMPLES [--kills N] [--faults N] [--seed S] [--case NAME]
-               [--all] [--seconds S]
+    crashes.py BIN SAMPLES [--kills N] [--faults N] [--memory N] [--seed S]
+               [--case NAME] [--all] [--seconds S]
 
 BIN is the folder of the programs with steps. --kills and --faults are points
 a command (and kind of failure), drawn by the seed so that every kind of step
-occurs. --all takes each step there is, in an order drawn by the seed, until the
+occurs; --memory is how many allocations fail, one a run. --all takes each step there is, in an order drawn by the seed, until the
 seconds are over; what time is left goes to random pairs of stops.
 """
 import argparse
@@ -344,6 +344,14 @@ class Driver:
                 step = "%d%s:%s" % (at, kind[len(word):], word)
                 self.work.append((case, kind, step, case.fail, (step, word)))
 
+    def _memory(self, case):
+        """Allocations that fail: early ones as often as late ones."""
+        count = 25 if self.options.all else self.options.memory
+        for _ in range(count):
+            step = "%d:memory" % round(3000 ** self.chance.random())
+            self.work.append((case, "memory", step, case.fail,
+                              (step, "memory")))
+
     def _is_time_left(self):
         return not self.options.all or time.monotonic() < self.until
 
@@ -372,6 +380,7 @@ class Driver:
                 self.cases.append(case)
                 self._try(case, "order", "order", case.expect_order)
                 self._plan(case)
+                self._memory(case)
         self._work()
         self._pairs()
         print("crashes: seed %d, %d points planned, done: %s; calls: %s" % (
@@ -388,6 +397,7 @@ def main():
     parser.add_argument("samples")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--faults", type=int, default=2)
+    parser.add_argument("--memory", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--case")
     parser.add_argument("--all", action="store_true")
