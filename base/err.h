@@ -29,7 +29,8 @@ enum ul_code {
 /* On the caller's stack, so reporting out-of-memory cannot fail. */
 struct ul_err {
 	int code;       /* 0 or an enum ul_code */
-	int sys_errno;  /* the errno behind UL_E_IO, else 0 */
+	int sys_errno;  /* the errno behind UL_E_IO; ENOSPC where SQLite says
+			   that the disk is full; else 0 */
 	char msg[1024]; /* one line, no trailing newline, no prefix */
 };
 #define UL_ERR_INIT ((struct ul_err){ .code = 0 })

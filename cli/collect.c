@@ -203,10 +203,24 @@ static void print_done(const struct ul_cli *cli, const struct ul_run *run)
 	ul_cli_print(".\n");
 }
 
+static void print_in_place(const struct ul_run *run)
+{
+	char text[UL_HUMAN_MAX];
+
+	ul_cli_print("The disk was full: %s (%" PRIu64 " bytes) that nothing "
+		     "needs were deleted where they lay.\n",
+		     ul_human_bytes(run->in_place_bytes, text),
+		     run->in_place_bytes);
+}
+
 static void print_run(const struct ul_cli *cli, const struct ul_run *run)
 {
+	if (run->in_place_bytes)
+		print_in_place(run);
 	if (run->run)
 		print_done(cli, run);
+	else if (run->stopped.code)
+		ul_cli_print("Nothing else was done.\n");
 	else
 		ul_cli_print(run->view.waiting ? "Nothing was collected.\n"
 					       : "Nothing to collect.\n");
@@ -251,6 +265,11 @@ static int collect_status(const struct collecting *collecting,
 {
 	if (run->view.waiting)
 		ul_cli_say(collecting->cli, "%s", run->view.waiting);
+	if (run->stopped.code)
+		ul_cli_say(collecting->cli,
+			   "ullage: %s\nmake room on the disk, and run `ullage "
+			   "%s` again",
+			   run->stopped.msg, collecting->collect->command);
 	return run->is_left ? UL_EXIT_LEFT : UL_EXIT_DONE;
 }
 

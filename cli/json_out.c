@@ -308,6 +308,7 @@ json_t *ul_json_run(const struct ul_run *run)
 	put_bytes(&json, "planned_bytes", run->planned_bytes);
 	put_bytes(&json, "freed_bytes", run->freed_bytes);
 	put_bytes(&json, "trashed_bytes", run->trashed_bytes);
+	put_bytes(&json, "in_place_bytes", run->in_place_bytes);
 	put_int(&json, "overhead_delta_bytes", run->overhead_delta_bytes);
 	put_bytes(&json, "removed", run->removed);
 	ul_json_put(&json, "seconds", json_real(run->seconds));

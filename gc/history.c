@@ -27,8 +27,8 @@ static int end_stopped(struct ul_store *store, int64_t store_row,
 
 static int add_run(struct ul_store *store, const char *command,
 		   int64_t now_unix_s, int64_t store_row,
-		   const struct ul_plan *plan, int64_t *ret_run,
-		   struct ul_err *err)
+		   const struct ul_plan *plan, uint64_t planned_bytes,
+		   int64_t *ret_run, struct ul_err *err)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
 	int rc = ul_stmt_get(store->db, UL_SQL_RUN_ADD, &add, err);
@@ -39,7 +39,7 @@ static int add_run(struct ul_store *store, const char *command,
 	ul_stmt_bind_text(add, ":command", command);
 	ul_stmt_bind_text(add, ":plan", plan->fingerprint);
 	ul_stmt_bind_i64(add, ":started", now_unix_s);
-	ul_stmt_bind_i64(add, ":planned", (int64_t)plan->freed_bytes);
+	ul_stmt_bind_i64(add, ":planned", (int64_t)planned_bytes);
 	rc = ul_stmt_run(add, err);
 	if (!rc)
 		*ret_run = ul_db_last_id(store->db);
@@ -82,21 +82,26 @@ static int add_items(struct ul_store *store, int64_t run, int64_t *ordinal,
 
 int ul_history_begin(struct ul_store *store, const char *command,
 		     int64_t now_unix_s, int64_t store_row,
-		     const struct ul_plan *plan, int64_t *ret_run,
-		     struct ul_err *err)
+		     const struct ul_plan *plan, const struct ul_plan *in_place,
+		     int64_t *ret_run, struct ul_err *err)
 {
 	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	uint64_t planned_bytes =
+	    plan->freed_bytes + (in_place ? in_place->freed_bytes : 0);
 	int64_t run = 0, ordinal = 0;
 	int rc = ul_db_begin(store->db, &tx, err);
 
 	if (!rc)
 		rc = end_stopped(store, store_row, err);
 	if (!rc)
-		rc = add_run(store, command, now_unix_s, store_row, plan, &run,
-			     err);
+		rc = add_run(store, command, now_unix_s, store_row, plan,
+			     planned_bytes, &run, err);
 	if (!rc)
 		rc = add_items(store, run, &ordinal, "remove", &plan->remove,
 			       err);
+	if (!rc && in_place)
+		rc = add_items(store, run, &ordinal, "collect",
+			       &in_place->collect, err);
 	if (!rc)
 		rc = add_items(store, run, &ordinal, "collect", &plan->collect,
 			       err);

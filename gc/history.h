@@ -17,12 +17,13 @@ struct ul_store;
 
 /*
  * A run begins, with all that it is going to do, under the store's lock. One
- * that was stopped before its end is "failed" from now on. UL_E_DB, UL_E_BUSY.
+ * that was stopped before its end is "failed" from now on. in_place: what it
+ * has done already (gc/in_place.h); NULL: nothing. UL_E_DB, UL_E_BUSY.
  */
 int ul_history_begin(struct ul_store *store, const char *command,
 		     int64_t now_unix_s, int64_t store_row,
-		     const struct ul_plan *plan, int64_t *ret_run,
-		     struct ul_err *err);
+		     const struct ul_plan *plan, const struct ul_plan *in_place,
+		     int64_t *ret_run, struct ul_err *err);
 
 /* It ended: `state` is "done" or "failed". */
 int ul_history_end(struct ul_store *store, const struct ul_run *run,

@@ -17,6 +17,9 @@
  * see the index without them; and a third time only where another program
  * changed the store between the sweep and the deletion (I1, I6). What was
  * freed is added up as it goes, and needs none (I5).
+ *
+ * Where the disk is so full that a step fails for it, gc/in_place.h makes room
+ * and all of it is done again (I11).
  */
 #include "gc/run.h"
 
@@ -30,6 +33,8 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "gc/history.h"
+#include "gc/in_place.h"
+#include "gc/scan.h"
 #include "store/backend.h"
 #include "store/graph/mark.h"
 
@@ -43,11 +48,18 @@ void ul_run_release(struct ul_run *run)
 /* Plans, when the index was changed by others between plan and move. */
 enum { RUN_TRIES = 5 };
 
+/* What one try leaves to the next. */
+struct tries {
+	char agreed[33];  /* fingerprint of the first plan; "" in that */
+	uint64_t removed; /* roots */
+	const struct ul_in_place *in_place; /* what made room; NULL */
+};
+
 struct act {
 	struct ul_store *store;
 	const struct ul_run_request *request;
 	struct ul_run *run;
-	char *agreed; /* fingerprint of the first try's plan; "" in that */
+	struct tries *tries;
 	struct ul_view later; /* after the roots went, where it was needed */
 	const struct ul_view *view; /* that the sweep goes by */
 	struct ul_names entries;    /* of the index, that went; for undo */
@@ -65,41 +77,19 @@ static void unlockp(struct ul_store **store)
 
 static int act_scan(struct act *act, struct ul_view *ret_view)
 {
-	struct ul_scan_options options = {
-		.as_of_unix_s = act->request->now_unix_s,
-		.for_change = true,
-		.progress = act->request->progress,
-		.arg = act->request->progress_arg,
-	};
-
-	return act->store->ops->scan(act->store, &options, ret_view, act->err);
+	return ul_gc_scan(act->store, act->request, ret_view, act->err);
 }
 
-/*
- * Scan until nothing in the trash is wanted: what a manifest refers to shows
- * once the manifest itself is back.
- */
 static int act_scan_restored(struct act *act, struct ul_view *ret_view)
 {
-	size_t restored;
-	int rc;
+	uint64_t bytes = 0;
+	int rc = ul_gc_scan_restored(act->store, act->request, ret_view, &bytes,
+				     act->err);
 
-	for (;;) {
-		restored = 0;
-		rc = act_scan(act, ret_view);
-		/* Before anything goes back: that changes the folders too. */
-		if (!rc && !act->is_measured)
-			act->overhead_before_bytes = ret_view->folder_bytes;
-		act->is_measured = true;
-		if (!rc && ret_view->refusal)
-			return 0;
-		if (!rc)
-			rc = act->store->ops->restore(act->store, ret_view,
-						      &restored, act->err);
-		if (rc || !restored)
-			return rc;
-		ul_view_release(ret_view);
-	}
+	if (!act->is_measured)
+		act->overhead_before_bytes = bytes;
+	act->is_measured = true;
+	return rc;
 }
 
 static int act_scan_first(struct act *act)
@@ -116,19 +106,19 @@ static int act_scan_first(struct act *act)
 static int act_plan(struct act *act)
 {
 	struct ul_run *run = act->run;
+	char *agreed = act->tries->agreed;
 	int rc = ul_plan_build(&run->view, &act->request->plan, &run->plan,
 			       act->err);
 
 	if (rc)
 		return rc;
-	run->planned_bytes = run->plan.freed_bytes;
+	run->planned_bytes += run->plan.freed_bytes;
 	run->is_left = run->plan.declined.len > 0;
-	if (*act->agreed && strcmp(act->agreed, run->plan.fingerprint) != 0)
+	if (*agreed && strcmp(agreed, run->plan.fingerprint) != 0)
 		return ul_err_set(act->err, UL_E_CONFLICT,
 				  "the store was changed by another program "
 				  "just now; try again");
-	memcpy(act->agreed, run->plan.fingerprint,
-	       sizeof run->plan.fingerprint);
+	memcpy(agreed, run->plan.fingerprint, sizeof run->plan.fingerprint);
 	if (act->request->confirm)
 		return act->request->confirm(act->request->arg, &run->plan);
 	return 0;
@@ -155,7 +145,8 @@ static int act_roots(struct act *act)
 					   remove->len, &undo, &act->entries,
 					   act->err);
 	if (!rc)
-		act->run->removed = remove->len;
+		act->tries->removed += remove->len;
+	act->run->removed = act->tries->removed;
 	return rc;
 }
 
@@ -440,7 +431,7 @@ static int act_measure(struct act *act)
 
 	if (rc)
 		return rc;
-	run->overhead_delta_bytes =
+	run->overhead_delta_bytes +=
 	    (int64_t)(after_bytes - act->overhead_before_bytes);
 	return 0;
 }
@@ -452,7 +443,9 @@ static int act_recorded(struct act *act)
 	struct ul_run *run = act->run;
 	int rc = ul_history_begin(
 	    act->store, act->request->command, act->request->now_unix_s,
-	    run->view.record.store_row, &run->plan, &run->run, act->err);
+	    run->view.record.store_row, &run->plan,
+	    act->tries->in_place ? &act->tries->in_place->plan : NULL,
+	    &run->run, act->err);
 
 	if (rc)
 		return rc;
@@ -499,12 +492,25 @@ static int act_all(struct act *act)
 	if (rc)
 		return rc;
 	/* Putting back and tidying up change the folders even so. */
-	return plan_is_empty(&act->run->plan) ? act_nothing(act)
-					      : act_recorded(act);
+	return plan_is_empty(&act->run->plan) && !act->tries->in_place
+		   ? act_nothing(act)
+		   : act_recorded(act);
+}
+
+/* What went in place is a part of the run. */
+static void run_begin(struct ul_run *run, const struct ul_in_place *in_place)
+{
+	if (!in_place)
+		return;
+	run->in_place_bytes = in_place->freed_bytes;
+	run->planned_bytes = in_place->plan.freed_bytes;
+	run->freed_bytes = in_place->freed_bytes;
+	run->overhead_delta_bytes = in_place->overhead_delta_bytes;
+	run->is_left = in_place->is_left;
 }
 
 static int run_once(struct ul_store *store,
-		    const struct ul_run_request *request, char *agreed,
+		    const struct ul_run_request *request, struct tries *tries,
 		    struct ul_run *ret_run, struct ul_err *err)
 {
 	ul_cleanup(ul_run_release) struct ul_run run = UL_RUN_INIT;
@@ -513,7 +519,7 @@ static int run_once(struct ul_store *store,
 		.store = store,
 		.request = request,
 		.run = &run,
-		.agreed = agreed,
+		.tries = tries,
 		.later = UL_VIEW_INIT,
 		.swept = UL_SWEPT_INIT,
 		.entries = UL_NAMES_INIT,
@@ -524,6 +530,8 @@ static int run_once(struct ul_store *store,
 	if (rc)
 		return rc;
 	locked = store;
+	run_begin(&run, tries->in_place);
+	run.removed = tries->removed;
 	rc = act_all(&act);
 	ul_view_release(&act.later);
 	ul_names_release(&act.entries);
@@ -539,16 +547,93 @@ static int run_once(struct ul_store *store,
  * skopeo and umoci write the index whenever they like: look again, and go on
  * where that made no difference to the plan (I6).
  */
+static int run_tries(struct ul_store *store,
+		     const struct ul_run_request *request, struct tries *tries,
+		     struct ul_run *ret_run, struct ul_err *err)
+{
+	int count = RUN_TRIES;
+	int rc = run_once(store, request, tries, ret_run, err);
+
+	while (rc == UL_E_CONFLICT && *tries->agreed && --count)
+		rc = run_once(store, request, tries, ret_run, err);
+	return rc;
+}
+
+/* What would help, where they have not asked for it. */
+static int full_hint(const struct ul_store *store,
+		     const struct ul_run_request *request, struct ul_err *err)
+{
+	struct ul_err first = *err;
+
+	if (request->plan.now && !request->plan.saved)
+		return err->code;
+	ul_err_set(err, first.code,
+		   "%.700s; the disk is full: `ullage%s%.200s gc --now%s` "
+		   "deletes what nothing needs where it lies",
+		   first.msg, store->is_shared ? " --store " : "",
+		   store->is_shared ? store->name : "",
+		   store->is_shared ? " --exclusive" : "");
+	err->sys_errno = first.sys_errno;
+	return err->code;
+}
+
+/* There is room now, but not enough, or something else is wrong. */
+static void run_ends(struct ul_in_place *in_place, const struct tries *tries,
+		     const struct ul_err *err, struct ul_run *ret_run)
+{
+	*ret_run = UL_RUN_INIT;
+	run_begin(ret_run, in_place);
+	ret_run->view = in_place->view;
+	ret_run->plan = in_place->plan;
+	in_place->view = UL_VIEW_INIT;
+	in_place->plan = UL_PLAN_INIT;
+	ret_run->removed = tries->removed;
+	ret_run->stopped = *err;
+	ret_run->is_left = true;
+}
+
+/* I11: delete in place, and go on where that made room. */
+static int run_full(struct ul_store *store,
+		    const struct ul_run_request *request, struct tries *tries,
+		    struct ul_run *ret_run, struct ul_err *err)
+{
+	ul_cleanup(ul_in_place_release) struct ul_in_place in_place =
+	    UL_IN_PLACE_INIT;
+	struct ul_run_request again = *request;
+	struct ul_err first = *err, second = UL_ERR_INIT;
+	int rc;
+
+	if (!request->plan.now || request->plan.saved || request->confirm)
+		return full_hint(store, request, err);
+	rc = ul_in_place_run(store, request, &in_place, &second);
+	if (rc == UL_E_NOMEM)
+		return ul_err_nomem(err);
+	if (rc || !in_place.freed_count)
+		return ul_err_set(
+		    err, first.code, "%.450s; %.500s", first.msg,
+		    rc ? second.msg
+		       : "nothing is there that may be deleted without a "
+			 "record of it");
+	*tries->agreed = '\0';
+	tries->in_place = &in_place;
+	/* The names are gone already. */
+	if (tries->removed)
+		again.plan.rule = NULL;
+	rc = run_tries(store, &again, tries, ret_run, err);
+	if (rc)
+		run_ends(&in_place, tries, err, ret_run);
+	return 0;
+}
+
 int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 		   struct ul_run *ret_run, struct ul_err *err)
 {
-	char agreed[sizeof ret_run->plan.fingerprint] = "";
-	int tries = RUN_TRIES;
-	int rc = run_once(store, request, agreed, ret_run, err);
+	struct tries tries = { .removed = 0 };
+	int rc = run_tries(store, request, &tries, ret_run, err);
 
-	while (rc == UL_E_CONFLICT && *agreed && --tries)
-		rc = run_once(store, request, agreed, ret_run, err);
-	return rc;
+	if (!rc || !store->ops->is_full(store, err))
+		return rc;
+	return run_full(store, request, &tries, ret_run, err);
 }
 
 int ul_run_undo(struct ul_store *store, int64_t run, size_t *ret_count,

@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "gc/plan.h"
 #include "store/view.h"
 
-struct ul_err;
 struct ul_store;
 
 struct ul_run_request {
@@ -37,6 +37,12 @@ struct ul_run {
 	uint64_t removed;             /* roots */
 	double seconds;
 	bool is_left; /* something was left: exit status 3 */
+	/* Of freed_bytes, what was deleted in place, as the disk was full. */
+	uint64_t in_place_bytes;
+	/* Why nothing else was done then: the rest of the run, names included,
+	 * is still to do, it has no number, and the plan is that of what was
+	 * deleted in place. code 0: it was done. */
+	struct ul_err stopped;
 };
 #define UL_RUN_INIT                                                            \
 	((struct ul_run){ .view = UL_VIEW_INIT, .plan = UL_PLAN_INIT })
@@ -44,7 +50,9 @@ struct ul_run {
 /*
  * Lock, read twice, put back what the trash should not hold, plan, act:
  * names first, then records, then files to the trash, then the trash.
- * Upholds I1 to I10; see the steps in run.c.
+ * Upholds I1 to I11; see the steps in run.c. On a full disk, and with
+ * plan.now, but neither a saved plan nor a confirm(), what gc would take goes
+ * in place first (gc/in_place.h).
  * Owner:   *ret_run, released by ul_run_release(). On failure what was
  *          reached is in the history as "failed".
  * Returns: 0; what confirm returned; UL_E_REFUSED (the view's refusal);

@@ -76,6 +76,36 @@ struct ul_store_ops {
 	void (*unlock)(struct ul_store *store);
 
 	/*
+	 * Whether a change failed with this error because nothing more can be
+	 * written: no block, no inode, no quota, for store or database.
+	 */
+	bool (*is_full)(struct ul_store *store, const struct ul_err *err);
+
+	/*
+	 * The same lock, for who writes nothing: until unlock() a scan saves
+	 * nothing, and of a change only restore(), of blobs alone,
+	 * delete_in_place() and empty_trash() are done. Leases and pins are
+	 * those of now; UL_E_REFUSED where they cannot be read (I11).
+	 */
+	int (*lock_full)(struct ul_store *store, struct ul_err *err);
+
+	/*
+	 * On a full disk: remove the files of these objects of the view, a
+	 * scan under lock_full(), where they are. No record changes: the next
+	 * restore() under lock() takes what this did for a deletion that has
+	 * ended. Snapshots are first renamed to what no record names, durably,
+	 * so that a stop leaves none that is there in part.
+	 * UL_E_CONFLICT, nothing removed, where others have changed the index
+	 * or added a blob since; is_cut where that was met later, or a
+	 * snapshot could not even be renamed. *ret_swept counts what went
+	 * also where this fails.
+	 */
+	int (*delete_in_place)(struct ul_store *store,
+			       const struct ul_view *view,
+			       const uint32_t *objects, size_t count,
+			       struct ul_swept *ret_swept, struct ul_err *err);
+
+	/*
 	 * Note that we let go of what these roots alone hold, so that the
 	 * grace for what others let go of does not apply to it. Before the
 	 * roots are removed, under the lock.
@@ -132,7 +162,8 @@ struct ul_store_ops {
 
 	/*
 	 * Put back what lies in the trash and is reachable again; under the
-	 * lock, clear away what a stopped run has left half written.
+	 * lock, clear away what a stopped run has left half written, and the
+	 * records of what delete_in_place() removed.
 	 * *ret_count: how many things; 0 leaves the view valid.
 	 */
 	int (*restore)(struct ul_store *store, const struct ul_view *view,

@@ -1,6 +1,7 @@
 #include "store/db/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,10 @@ int ul_db_fail(sqlite3 *sqlite, int sqlite_rc, const char *what,
 		return ul_err_set(err, UL_E_BUSY, "%s: database is busy", what);
 	case SQLITE_CONSTRAINT:
 		return ul_err_set(err, UL_E_CONFLICT, "%s: %s", what, msg);
+	case SQLITE_FULL:
+		ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
+		err->sys_errno = ENOSPC;
+		return UL_E_DB;
 	default:
 		return ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
 	}
@@ -77,7 +82,7 @@ static int db_setup(struct ul_db *db, enum ul_db_mode mode, struct ul_err *err)
 static int db_open_sqlite(struct ul_db *db, const char *path,
 			  enum ul_db_mode mode, struct ul_err *err)
 {
-	int flags = mode == UL_DB_READ
+	int flags = db->is_read_only
 			? SQLITE_OPEN_READONLY
 			: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 	int rc = sqlite3_open_v2(
@@ -86,7 +91,7 @@ static int db_open_sqlite(struct ul_db *db, const char *path,
 
 	if (!rc)
 		return db_setup(db, mode, err);
-	if (mode == UL_DB_READ && (rc & 0xff) == SQLITE_CANTOPEN)
+	if (db->is_read_only && (rc & 0xff) == SQLITE_CANTOPEN)
 		return ul_err_set(err, UL_E_ABSENT, "no database %s", path);
 	return ul_db_fail(db->sqlite, rc, path, err);
 }
@@ -104,24 +109,132 @@ static bool immutable_uri(struct ul_buf *uri, const char *path)
 	return ul_buf_add_str(uri, "?immutable=1");
 }
 
-/*
- * Where nothing can be written, not even the log's index can be made beside
- * the database. Without a log that has something in it the file alone is the
- * whole database, and nobody can change it.
- */
-static int db_open_immutable(struct ul_db *db, const char *path,
-			     struct ul_err *err)
+/* A log with something in it is a part of the database. */
+static int log_has_content(const char *path, bool *ret_has, struct ul_err *err)
 {
-	ul_cleanup(ul_buf_release) struct ul_buf uri = UL_BUF_INIT;
 	ul_cleanup(ul_freep) char *log = ul_asprintf("%s-wal", path);
 	struct stat st;
 
-	if (!log || !immutable_uri(&uri, path))
+	if (!log)
 		return ul_err_nomem(err);
-	if (!stat(log, &st) && st.st_size)
-		return UL_E_DB; /* err is of the first try */
+	*ret_has = !stat(log, &st) && st.st_size;
+	return 0;
+}
+
+static void db_forget(struct ul_db *db)
+{
 	sqlite3_close(db->sqlite);
 	db->sqlite = NULL;
+}
+
+static int copy_pages(struct ul_db *db, sqlite3 *from, const char *path,
+		      struct ul_err *err)
+{
+	sqlite3_backup *backup =
+	    sqlite3_backup_init(db->sqlite, "main", from, "main");
+	int rc;
+
+	if (!backup)
+		return ul_db_fail(db->sqlite, sqlite3_errcode(db->sqlite), path,
+				  err);
+	rc = sqlite3_backup_step(backup, -1);
+	sqlite3_backup_finish(backup);
+	return rc == SQLITE_DONE ? 0 : ul_db_fail(NULL, rc, path, err);
+}
+
+/* `uri` is the path where the log has content. Exclusive locking keeps the
+ * log's index in memory (sqlite.org/wal.html, 8: without shared memory). */
+static int copy_open(const char *uri, bool has_log, sqlite3 **ret_from,
+		     struct ul_err *err)
+{
+	int flags = has_log ? SQLITE_OPEN_READWRITE
+			    : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+	int rc =
+	    sqlite3_open_v2(uri, ret_from, flags | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc)
+		return ul_db_fail(*ret_from, rc, uri, err);
+	sqlite3_busy_timeout(*ret_from, DB_BUSY_MS);
+	sqlite3_db_config(*ret_from, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (has_log)
+		rc = sqlite3_exec(*ret_from, "PRAGMA locking_mode=EXCLUSIVE",
+				  NULL, NULL, NULL);
+	return rc ? ul_db_fail(*ret_from, rc, uri, err) : 0;
+}
+
+static int db_copy(struct ul_db *db, const char *path, bool has_log,
+		   struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf uri = UL_BUF_INIT;
+	sqlite3 *from = NULL;
+	int rc;
+
+	if (!immutable_uri(&uri, path))
+		return ul_err_nomem(err);
+	rc = copy_open(has_log ? path : ul_buf_str(&uri), has_log, &from, err);
+	if (!rc)
+		rc = sqlite3_open_v2(
+		    ":memory:", &db->sqlite,
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc > 0)
+		rc = ul_db_fail(db->sqlite, rc, path, err);
+	if (!rc)
+		rc = copy_pages(db, from, path, err);
+	sqlite3_close(from);
+	if (!rc)
+		rc = db_setup(db, UL_DB_READ, err);
+	return rc ? rc : ul_db_exec(db, "PRAGMA query_only=ON", err);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/*
+ * Without a log the file is all there is, and no lock is taken on it: what was
+ * copied is whole where nobody has written meanwhile.
+ */
+static int db_open_copy(struct ul_db *db, const char *path, struct ul_err *err)
+{
+	struct stat before, after;
+	bool had_log, has_log;
+	int rc = log_has_content(path, &had_log, err);
+
+	if (rc)
+		return rc;
+	db_forget(db);
+	if (stat(path, &before))
+		return ul_err_sys(err, "stat %s", path);
+	rc = db_copy(db, path, had_log, err);
+	if (rc || had_log)
+		return rc;
+	rc = log_has_content(path, &has_log, err);
+	if (!rc &&
+	    (has_log || stat(path, &after) || !is_same_file(&before, &after)))
+		return ul_err_set(err, UL_E_BUSY,
+				  "%s: was written while it was read", path);
+	return rc;
+}
+
+/*
+ * Where nothing can be written, not even the log's index can be made beside
+ * the database. Without a log that has something in it the file alone is the
+ * whole database, and nobody can change it; with one, a copy is.
+ */
+static int db_open_still(struct ul_db *db, const char *path, struct ul_err *err)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf uri = UL_BUF_INIT;
+	bool has_log;
+	int rc = log_has_content(path, &has_log, err);
+
+	if (!rc && has_log)
+		return db_open_copy(db, path, err);
+	if (rc || !immutable_uri(&uri, path))
+		return ul_err_nomem(err);
+	db_forget(db);
 	return db_open_sqlite(db, ul_buf_str(&uri), UL_DB_READ, err);
 }
 
@@ -133,10 +246,12 @@ int ul_db_open(const char *path, enum ul_db_mode mode, struct ul_db **ret_db,
 
 	if (!db)
 		return ul_err_nomem(err);
-	db->is_read_only = mode == UL_DB_READ;
+	db->is_read_only = mode == UL_DB_READ || mode == UL_DB_STILL;
 	rc = db_open_sqlite(db, path, mode, err);
 	if (rc == UL_E_DB && mode == UL_DB_READ)
-		rc = db_open_immutable(db, path, err);
+		rc = db_open_still(db, path, err);
+	if (rc == UL_E_DB && mode == UL_DB_STILL)
+		rc = db_open_copy(db, path, err);
 	if (rc)
 		return rc == UL_E_ABSENT ? rc
 					 : ul_err_wrap(err, "opening %s", path);

@@ -22,6 +22,9 @@ bool ul_db_uid_is_one(const char *text);
 enum ul_db_mode {
 	UL_DB_WRITE,  /* create and migrate where needed */
 	UL_DB_READ,   /* must exist; never written */
+	UL_DB_STILL,  /* the same, and what is read is one state of it, also
+			 where the disk is so full that SQLite cannot open it:
+			 then it is a copy in memory, as of now */
 	UL_DB_MEMORY, /* empty, gone with the connection */
 };
 
@@ -33,6 +36,7 @@ enum ul_db_mode {
  *   UL_E_UNSUPPORTED  made by a newer ullage (both schema numbers in the
  *                     message)
  *   UL_E_DB           SQLite refused (no database, no rights, disk full)
+ *   UL_E_BUSY         STILL, and it is being written
  *   UL_E_NOMEM
  */
 int ul_db_open(const char *path, enum ul_db_mode mode, struct ul_db **ret_db,

@@ -33,6 +33,27 @@ int ul_sweep_keep_names(struct ul_embedded *store,
  * has names to bring back that are there. */
 void ul_sweep_forget_names(struct ul_embedded *store);
 
+/*
+ * Under index.json.lock, from here to ul_index_lock_drop(), which is the
+ * caller's only where this is 0: the index is still what the view saw.
+ * UL_E_CONFLICT, UL_E_BUSY, UL_E_IO.
+ */
+int ul_sweep_batch_begin(struct ul_embedded *store, const struct ul_view *view,
+			 struct ul_err *err);
+
+/*
+ * Take away the records of unpacked layers that nothing reaches and whose
+ * folder is not there: deletions in place that the full disk kept from being
+ * recorded. Under the lock; the view stays as it is.
+ */
+int ul_in_place_settle(struct ul_embedded *store, const struct ul_view *view,
+		       struct ul_err *err);
+
+bool ul_embedded_is_full(struct ul_store *base, const struct ul_err *err);
+int ul_embedded_delete_in_place(struct ul_store *base,
+				const struct ul_view *view,
+				const uint32_t *objects, size_t count,
+				struct ul_swept *ret_swept, struct ul_err *err);
 int ul_embedded_expect(struct ul_store *base, const struct ul_view *view,
 		       struct ul_err *err);
 int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,

@@ -1,5 +1,6 @@
 #include "store/embedded/reserve.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +12,9 @@
 
 /* A run over some ten thousand things; nothing beside a single image. */
 enum { RESERVE_BYTES = 8 << 20 };
+
+/* The log's index and the first pages of the log. */
+enum { ROOM_BYTES = 256 << 10 };
 
 static bool reserve_path(const char *state_path, char *path, size_t size)
 {
@@ -51,4 +55,22 @@ bool ul_reserve_release(const char *state_path)
 
 	return reserve_path(state_path, path, sizeof path) &&
 	       available_bytes(state_path) < RESERVE_BYTES && !unlink(path);
+}
+
+static bool is_full(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT;
+}
+
+bool ul_reserve_lacks_room(const char *state_path)
+{
+	ul_cleanup(ul_closep) int fd =
+	    ul_retry(open(state_path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+
+	if (fd < 0)
+		return is_full(errno) ||
+		       available_bytes(state_path) < ROOM_BYTES;
+	if (!ul_retry(fallocate(fd, 0, 0, ROOM_BYTES)))
+		return false;
+	return is_full(errno) || available_bytes(state_path) < ROOM_BYTES;
 }

@@ -13,6 +13,12 @@
 /* Make it where there is none and the disk is far from full. Best effort. */
 void ul_reserve_keep(const char *state_path);
 
+/*
+ * Whether the file system of the state directory has no room for what a run
+ * writes there; tried, for quotas and the like do not show in numbers.
+ */
+bool ul_reserve_lacks_room(const char *state_path);
+
 /* Let go of it where the disk is full. True where it was there. */
 bool ul_reserve_release(const char *state_path);
 

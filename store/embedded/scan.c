@@ -458,7 +458,8 @@ static int scan_save(struct ul_scan *scan)
 	int64_t now_unix_s = scan->view->as_of_unix_s;
 	int rc;
 
-	if (scan->options->is_as_of || !scan->store->is_writable)
+	if (scan->options->is_as_of || !scan->store->is_writable ||
+	    scan->store->is_full)
 		return 0;
 	/* Each minute is enough: it only tells a clock that was set back. */
 	if (now_unix_s - record->scanned_unix_s >= 60) {

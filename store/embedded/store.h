@@ -56,6 +56,7 @@ struct ul_embedded {
 	bool is_stateless;   /* for there is no state directory yet */
 	char problem[256];   /* why nothing can be changed; "" for no rights */
 	bool is_locked;
+	bool is_full; /* by ul_embedded_lock_full(): nothing is written */
 	char trash_folder[64]; /* of the run under way, made by
 				  ul_sweep_keep_names(); "" for none */
 	size_t sweep_most;     /* things in one folder of the trash */
@@ -101,6 +102,14 @@ void ul_embedded_closep(struct ul_embedded **store);
  */
 int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err);
 void ul_embedded_unlock(struct ul_embedded *store);
+
+/*
+ * base.ops->lock_full. Where the database could not be opened for writing,
+ * base.db becomes what can be read of it now, under the lock; the next
+ * ul_embedded_lock() opens it for writing. UL_E_REFUSED where it cannot be
+ * read; UL_E_ABSENT, UL_E_BUSY, UL_E_DB, UL_E_IO.
+ */
+int ul_embedded_lock_full(struct ul_embedded *store, struct ul_err *err);
 void ul_embedded_unlockp(struct ul_embedded **locked); /* cleanup form */
 
 /*

@@ -42,10 +42,8 @@
 #include "store/oci/layout.h"
 #include "store/view.h"
 
-/* Under index.json.lock, from here to ul_index_lock_drop(), which is the
- * caller's only where this is 0. */
-static int batch_begin(struct ul_embedded *store, const struct ul_view *view,
-		       struct ul_err *err)
+int ul_sweep_batch_begin(struct ul_embedded *store, const struct ul_view *view,
+			 struct ul_err *err)
 {
 	int rc;
 
@@ -63,7 +61,7 @@ static int batch_begin(struct ul_embedded *store, const struct ul_view *view,
 static int roots_unchanged(struct ul_embedded *store,
 			   const struct ul_view *view, struct ul_err *err)
 {
-	int rc = batch_begin(store, view, err);
+	int rc = ul_sweep_batch_begin(store, view, err);
 
 	if (!rc)
 		ul_index_lock_drop(&store->index_lock);
@@ -312,7 +310,7 @@ static int move_one(struct sweep *sweep, size_t i, struct ul_swept *swept)
 static int move_batch(struct sweep *sweep, size_t *next, struct ul_swept *swept)
 {
 	struct ul_index_lock *lock = &sweep->store->index_lock;
-	int rc = batch_begin(sweep->store, sweep->view, sweep->err);
+	int rc = ul_sweep_batch_begin(sweep->store, sweep->view, sweep->err);
 
 	if (rc)
 		return rc;
@@ -781,6 +779,13 @@ static int item_back(struct ul_embedded *store, const char *dir,
 	if (!is_there(store->trash_fd, path) ||
 	    is_there(store->root_fd, item->path))
 		return 0;
+	if (item->kind == UL_KIND_SNAPSHOT && store->is_full)
+		return ul_err_set(
+		    err, UL_E_REFUSED,
+		    "snapshot %s lies in the trash, is needed "
+		    "again, and cannot be put back while the disk "
+		    "is full",
+		    item->key);
 	if (item->kind == UL_KIND_SNAPSHOT)
 		rc = snapshot_row_back(store, item, err);
 	if (item->kind == UL_KIND_BLOB)
@@ -856,6 +861,8 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 	*ret_count = 0;
 	if (back.store->is_locked)
 		rc = ul_trash_tidy_stopped(back.store, view->as_of_unix_s, err);
+	if (!rc && back.store->is_locked && !back.store->is_full)
+		rc = ul_in_place_settle(back.store, view, err);
 	if (rc)
 		return ul_err_wrap(err, "tidying up");
 	if (!wanted_list(view, &wanted))

@@ -1,9 +1,11 @@
 /*
  * The records against what lies in the folders.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/map.h"
@@ -23,11 +25,33 @@ static struct ul_finding *note(struct verify *verify, const char *kind,
 			       "%s", what);
 }
 
+/* A layer without a folder that nothing reached at the last look: nothing
+ * but a deletion in place, in its result. */
+static bool is_let_go(const struct verify *verify,
+		      const struct ul_snapshot *snapshot)
+{
+	char dir[UL_SNAPSHOT_DIR_MAX];
+	uint32_t at = ul_record_find(&verify->record, UL_KIND_SNAPSHOT, "", "",
+				     snapshot->key);
+
+	return snapshot->is_unpacked && at != UL_OBJECT_NONE &&
+	       !verify->record.objects[at].is_reachable &&
+	       ul_snapshot_dir_name(snapshot->key, true, dir) &&
+	       faccessat(verify->store->snapshots_fd, dir, F_OK,
+			 AT_SYMLINK_NOFOLLOW);
+}
+
 /* A record whose folder, or the `fs` in it, is not there. */
 static int hollow_say(struct verify *verify, const struct ul_snapshot *snapshot)
 {
 	struct ul_finding *finding;
 
+	if (is_let_go(verify, snapshot))
+		return note(verify, "snapshot", snapshot->key,
+			    "was deleted while the disk was full, and nothing "
+			    "needs it: the next change takes its record away")
+			   ? 0
+			   : ul_err_nomem(verify->err);
 	if (verify_is_stopped_commit(verify, snapshot))
 		return note(verify, "snapshot", snapshot->key,
 			    "is half of a commit that was stopped: the next "

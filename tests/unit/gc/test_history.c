@@ -27,8 +27,8 @@ static int64_t begin(struct store_fixture *fixture, const struct ul_plan *plan,
 	int64_t row, run;
 
 	assert_int_equal(ul_embedded_store_row(fixture->store, &row, &err), 0);
-	if (ul_history_begin(&fixture->store->base, "gc", when, row, plan, &run,
-			     &err))
+	if (ul_history_begin(&fixture->store->base, "gc", when, row, plan, NULL,
+			     &run, &err))
 		fail_msg("%s", err.msg);
 	return run;
 }

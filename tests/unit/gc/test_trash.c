@@ -236,7 +236,7 @@ static int64_t stop_after_names(struct store_fixture *fixture, int64_t now)
 	ul_plan_seal(&plan);
 	assert_int_equal(store->ops->lock(store, &err), 0);
 	if (ul_history_begin(store, "prune", now, view.record.store_row, &plan,
-			     &undo.run, &err))
+			     NULL, &undo.run, &err))
 		fail_msg("%s", err.msg);
 	if (store->ops->remove_roots(store, &view, view.images[0].names, 1,
 				     &undo, NULL, &err))
