@@ -47,9 +47,9 @@ uint32_t ul_map_get_str(const struct ul_map *map, const char *key)
 	return ul_map_get(map, key, strlen(key));
 }
 
-static bool map_rehash(struct ul_map *map)
+static bool map_rehash(struct ul_map *map, size_t count)
 {
-	size_t i, count = map->slot_count ? map->slot_count * 2 : 64;
+	size_t i;
 	uint32_t *slots = ul_calloc(count, sizeof *slots);
 
 	if (!slots)
@@ -67,6 +67,29 @@ static bool map_rehash(struct ul_map *map)
 	return true;
 }
 
+static bool map_grow_slots(struct ul_map *map, size_t keys)
+{
+	size_t count = map->slot_count ? map->slot_count : 64;
+
+	while (count / 2 < keys) {
+		if (count > SIZE_MAX / 2)
+			return false;
+		count *= 2;
+	}
+	return count == map->slot_count || map_rehash(map, count);
+}
+
+bool ul_map_reserve(struct ul_map *map, size_t count)
+{
+	struct ul_map_entry *entries =
+	    ul_grow(map->entries, &map->cap, count, sizeof *entries);
+
+	if (!entries)
+		return false;
+	map->entries = entries;
+	return map_grow_slots(map, count);
+}
+
 uint32_t *ul_map_put(struct ul_map *map, const void *key, size_t len,
 		     uint32_t value, bool *ret_added)
 {
@@ -76,7 +99,7 @@ uint32_t *ul_map_put(struct ul_map *map, const void *key, size_t len,
 
 	if (len >= UINT32_MAX || map->len >= UINT32_MAX - 1)
 		return NULL;
-	if ((map->len + 1) * 2 > map->slot_count && !map_rehash(map))
+	if (!map_grow_slots(map, map->len + 1))
 		return NULL;
 	slot = map_slot(map, hash, key, len);
 	*ret_added = !*slot;

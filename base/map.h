@@ -36,6 +36,9 @@ void ul_map_release(struct ul_map *map);
 uint32_t ul_map_get(const struct ul_map *map, const void *key, size_t len);
 uint32_t ul_map_get_str(const struct ul_map *map, const char *key);
 
+/* Make room for `count` keys at once. False where there is no memory. */
+bool ul_map_reserve(struct ul_map *map, size_t count);
+
 /*
  * Find a key or add it with `value`. Returns where its value stands (valid
  * until the next addition), *ret_added telling which; NULL without memory.

@@ -1,9 +1,12 @@
 #include "store/db/record.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/mem.h"
+#include "store/db/record_internal.h"
 
 void ul_record_release(struct ul_record *record)
 {
@@ -13,19 +16,78 @@ void ul_record_release(struct ul_record *record)
 	free(record->used);
 	free(record->pins);
 	free(record->named);
+	free(record->words);
 	free(record->packed);
 	ul_map_release(&record->object_ids);
 	ul_map_release(&record->name_ids);
 	ul_map_release(&record->used_ids);
 	ul_map_release(&record->named_ids);
 	ul_map_release(&record->pin_ids);
+	ul_map_release(&record->word_ids);
 	ul_arena_release(&record->arena);
 	*record = UL_RECORD_INIT;
 }
 
+/* Types and platforms repeat, and differ in length or in how they end. */
+static const char **text_place(struct ul_record *record, const char *text,
+			       size_t len)
+{
+	unsigned last = (unsigned char)text[len - 1];
+
+	return &record->texts[(len * 7 + last) % UL_RECORD_TEXTS];
+}
+
 const char *ul_record_text(struct ul_record *record, const char *text)
 {
-	return *text ? ul_arena_strdup(&record->arena, text) : "";
+	size_t len = strlen(text);
+	const char **place, *copy;
+
+	if (!len)
+		return "";
+	place = text_place(record, text, len);
+	if (*place && !strcmp(*place, text))
+		return *place;
+	copy = ul_arena_strndup(&record->arena, text, len);
+	if (copy)
+		*place = copy;
+	return copy;
+}
+
+uint32_t ul_record_word(const struct ul_record *record, const char *reason)
+{
+	uint32_t at = ul_map_get_str(&record->word_ids, reason);
+
+	assert(at != UL_MAP_NONE);
+	return at;
+}
+
+bool ul_record_add_word(struct ul_record *record, const char *reason)
+{
+	const char **words, *copy;
+
+	words = ul_grow(record->words, &record->word_cap,
+			record->word_count + 1, sizeof *words);
+	if (!words)
+		return false;
+	record->words = words;
+	copy = ul_arena_strdup(&record->arena, reason);
+	if (!copy || !ul_map_set(&record->word_ids, copy, strlen(copy),
+				 (uint32_t)record->word_count))
+		return false;
+	words[record->word_count++] = copy;
+	return true;
+}
+
+/* The record's own copy of a reason. NULL without memory. */
+static const char *word_put(struct ul_record *record, const char *reason)
+{
+	uint32_t at = ul_map_get_str(&record->word_ids, reason);
+
+	if (at != UL_MAP_NONE)
+		return record->words[at];
+	return ul_record_add_word(record, reason)
+		   ? record->words[record->word_count - 1]
+		   : NULL;
 }
 
 /* Identity as bytes: fields with their NULs, so that no two run together. */
@@ -123,40 +185,94 @@ static void object_init(struct ul_object *object, uint8_t kind,
 	object->key = object->snapshotter + strlen(object->snapshotter) + 1;
 }
 
-/* Append a new object under an identity that the map does not have. */
-static uint32_t object_append(struct ul_record *record, uint8_t kind,
-			      const struct packed_key *packed)
+static bool objects_grow(struct ul_record *record)
 {
-	uint32_t at = (uint32_t)record->object_count;
+	struct ul_object *objects =
+	    ul_grow(record->objects, &record->object_cap,
+		    record->object_count + 1, sizeof *objects);
+
+	if (!objects)
+		return false;
+	record->objects = objects;
+	return true;
+}
+
+/* Needs room for one more; its identity stands in front of its texts. */
+static struct ul_object *object_append(struct ul_record *record, uint8_t kind,
+				       const struct packed_key *packed)
+{
+	struct ul_object *object = &record->objects[record->object_count];
 	char *copy =
 	    ul_arena_strndup(&record->arena, packed->data, packed->len);
 
-	if (!copy || !ul_map_set(&record->object_ids, copy, packed->len, at))
-		return UL_OBJECT_NONE;
-	object_init(&record->objects[at], kind, copy + 1);
+	if (!copy)
+		return NULL;
+	object_init(object, kind, copy + 1);
 	record->object_count++;
-	return at;
+	return object;
+}
+
+struct ul_object *ul_record_append(struct ul_record *record, uint8_t kind,
+				   const char *ns, const char *snapshotter,
+				   const char *key)
+{
+	struct packed_key packed;
+
+	if (!objects_grow(record) ||
+	    !key_pack_new(record, &packed, (char)kind,
+			  (const char *[]){ ns, snapshotter, key }, 3))
+		return NULL;
+	return object_append(record, kind, &packed);
+}
+
+int ul_record_index(struct ul_record *record, struct ul_err *err)
+{
+	bool added = true;
+	size_t i;
+
+	if (!ul_map_reserve(&record->object_ids, record->object_count))
+		return ul_err_nomem(err);
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+		const char *packed = object->ns - 1;
+		size_t len =
+		    (size_t)(object->key - packed) + strlen(object->key) + 1;
+
+		if (!ul_map_put(&record->object_ids, packed, len, (uint32_t)i,
+				&added))
+			return ul_err_nomem(err);
+		if (!added)
+			return ul_err_set(err, UL_E_CORRUPT,
+					  "object %s stands there twice",
+					  object->key);
+	}
+	return 0;
 }
 
 uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 			  const char *ns, const char *snapshotter,
 			  const char *key)
 {
-	struct ul_object *objects;
 	struct packed_key packed;
+	struct ul_object *object;
 	uint32_t found;
 
-	objects = ul_grow(record->objects, &record->object_cap,
-			  record->object_count + 1, sizeof *objects);
-	if (!objects)
-		return UL_OBJECT_NONE;
-	record->objects = objects;
-	if (!key_pack_new(record, &packed, (char)kind,
+	if (!objects_grow(record) ||
+	    !key_pack_new(record, &packed, (char)kind,
 			  (const char *[]){ ns, snapshotter, key }, 3))
 		return UL_OBJECT_NONE;
 	found = ul_map_get(&record->object_ids, packed.data, packed.len);
-	return found == UL_MAP_NONE ? object_append(record, kind, &packed)
-				    : found;
+	if (found != UL_MAP_NONE)
+		return found;
+	object = object_append(record, kind, &packed);
+	if (!object)
+		return UL_OBJECT_NONE;
+	if (!ul_map_set(&record->object_ids, object->ns - 1, packed.len,
+			(uint32_t)record->object_count - 1)) {
+		record->object_count--;
+		return UL_OBJECT_NONE;
+	}
+	return (uint32_t)record->object_count - 1;
 }
 
 static bool refs_equal(const struct ul_record *record,
@@ -197,7 +313,7 @@ bool ul_record_set_refs(struct ul_record *record, uint32_t object,
 	for (i = 0; i < count; i++) {
 		grown[record->ref_count + i] = refs[i];
 		grown[record->ref_count + i].reason =
-		    ul_record_text(record, refs[i].reason);
+		    word_put(record, refs[i].reason);
 		if (!grown[record->ref_count + i].reason)
 			return false;
 	}

@@ -89,8 +89,8 @@ struct ul_object {
 
 struct ul_object_ref {
 	uint32_t target;
-	uint8_t kind; /* enum ul_ref_kind of store/graph, by number */
-	const char *reason;
+	uint8_t kind;       /* enum ul_ref_kind of store/graph, by number */
+	const char *reason; /* one of the record's words */
 };
 
 struct ul_name {
@@ -107,6 +107,8 @@ struct ul_used {
 	int64_t used_unix_s;
 	bool is_dirty;
 };
+
+enum { UL_RECORD_TEXTS = 64 };
 
 struct ul_record {
 	int64_t store_row;
@@ -131,18 +133,23 @@ struct ul_record {
 	size_t pin_count, pin_cap;
 	const char **named; /* owned array; digests that had a name once */
 	size_t named_count, named_cap;
+	const char **words; /* owned array; reasons, by number */
+	size_t word_count, word_cap;
 
 	struct ul_map object_ids; /* packed identity -> number */
 	struct ul_map name_ids;   /* ns NUL name -> position */
 	struct ul_map used_ids;   /* ns NUL digest -> position */
 	struct ul_map named_ids;  /* digest -> position */
 	struct ul_map pin_ids;    /* name or digest as pinned -> position */
+	struct ul_map word_ids;   /* reason -> number */
 	/* Owned: where an identity is packed to be looked up. Never smaller
 	 * than the longest that was added, so that finding needs no memory. */
 	char *packed;
 	size_t packed_cap;
-	size_t named_saved;    /* of named, how many are in the database */
-	struct ul_arena arena; /* owns all text */
+	size_t named_saved; /* of named, how many are in the database */
+	size_t words_saved; /* of words */
+	const char *texts[UL_RECORD_TEXTS]; /* some that were copied lately */
+	struct ul_arena arena;              /* owns all text */
 };
 #define UL_RECORD_INIT ((struct ul_record){ .store_row = 0 })
 
@@ -201,7 +208,11 @@ bool ul_record_set_named(struct ul_record *record, const char *digest);
 bool ul_record_was_named(const struct ul_record *record, const char *digest);
 bool ul_record_is_pinned(const struct ul_record *record, const char *name);
 
-/* Text in the record's arena; equal text of the last call is shared. */
+/* The number of a reason that some reference has or had. */
+uint32_t ul_record_word(const struct ul_record *record, const char *reason);
+
+/* Text in the record's arena; equal texts mostly share one copy. NULL without
+ * memory. */
 const char *ul_record_text(struct ul_record *record, const char *text);
 
 #endif

@@ -1,25 +1,45 @@
 /*
  * Loading a record: one pass a table, rows in order of their numbers, so
- * that references find their objects through one array and no hashing.
+ * that references find their objects through one array and no hashing. What
+ * can be done for all objects at once is done after the last has come.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db.h"
-#include "store/db/record.h"
+#include "store/db/record_internal.h"
+#include "store/db/refs.h"
+#include "store/db/state.h"
 #include "store/db/stmt.h"
 #include "store/db/words.h"
 
-/* Row numbers to positions. Rows come ascending, so a search finds them. */
+enum { POSITIONS_PER_OBJECT = 4 };
+
 struct load {
 	struct ul_db *db;
 	struct ul_record *record;
 	int64_t *kept_by; /* owned; row that keeps each object, 0 for none */
 	size_t kept_cap;
+	struct ul_buf packs; /* references of all objects, one after another */
+	size_t *pack_ends;   /* owned; where each object's end */
+	size_t pack_cap;
+	/* Owned: positions of the rows from the first on, NULL where these lie
+	 * too far apart. */
+	uint32_t *positions;
+	uint64_t span; /* of rows */
 	struct ul_err *err;
 };
+
+static void load_release(struct load *load)
+{
+	ul_freep(&load->kept_by);
+	ul_freep(&load->pack_ends);
+	ul_freep(&load->positions);
+	ul_buf_release(&load->packs);
+}
 
 static int load_open(struct load *load, enum ul_sql sql, struct ul_stmt **row)
 {
@@ -46,8 +66,8 @@ static int load_open_range(struct load *load, enum ul_sql sql,
 	return 0;
 }
 
-/* The object in row `id`: objects were loaded in ascending row order. */
-static uint32_t load_object_at(const struct ul_record *record, int64_t id)
+/* Rows come ascending: a search finds them. */
+static uint32_t load_search(const struct ul_record *record, int64_t id)
 {
 	size_t low = 0, high = record->object_count;
 
@@ -64,22 +84,52 @@ static uint32_t load_object_at(const struct ul_record *record, int64_t id)
 	return UL_OBJECT_NONE;
 }
 
-/* Short words repeat in runs ("application/vnd..."): share the last copy. */
-static const char *load_text(struct load *load, struct ul_stmt *row, int column,
-			     const char *last)
+/* The object in row `id`, or NONE. */
+static uint32_t load_object_at(const struct load *load, int64_t id)
 {
-	const char *text = ul_stmt_text(row, column);
+	const struct ul_record *record = load->record;
+	uint64_t at;
 
-	if (last && !strcmp(text, last))
-		return last;
-	return ul_record_text(load->record, text);
+	if (!load->positions)
+		return load_search(record, id);
+	at = (uint64_t)id - (uint64_t)record->objects[0].row;
+	return at < load->span ? load->positions[at] : UL_OBJECT_NONE;
+}
+
+/* Row numbers are mostly dense: then a table beats searching. */
+static int load_positions(struct load *load)
+{
+	const struct ul_record *record = load->record;
+	size_t i, count = record->object_count;
+	uint64_t first, span;
+
+	if (!count)
+		return 0;
+	first = (uint64_t)record->objects[0].row;
+	span = (uint64_t)record->objects[count - 1].row - first + 1;
+	if (span / POSITIONS_PER_OBJECT > count)
+		return 0;
+	load->positions = ul_malloc(span * sizeof *load->positions);
+	if (!load->positions)
+		return ul_err_nomem(load->err);
+	memset(load->positions, 0xff, span * sizeof *load->positions);
+	for (i = 0; i < count; i++)
+		load->positions[(uint64_t)record->objects[i].row - first] =
+		    (uint32_t)i;
+	load->span = span;
+	return 0;
+}
+
+static const char *load_text(struct load *load, struct ul_stmt *row, int column)
+{
+	return ul_record_text(load->record, ul_stmt_text(row, column));
 }
 
 /* Row numbers have 64 bits, and rows of keepers may come later. */
-static bool load_set_keeper(struct load *load, uint32_t at, int64_t keeper)
+static bool load_set_keeper(struct load *load, size_t at, int64_t keeper)
 {
-	int64_t *kept_by = ul_grow(load->kept_by, &load->kept_cap,
-				   (size_t)at + 1, sizeof *kept_by);
+	int64_t *kept_by =
+	    ul_grow(load->kept_by, &load->kept_cap, at + 1, sizeof *kept_by);
 
 	if (!kept_by)
 		return false;
@@ -88,47 +138,63 @@ static bool load_set_keeper(struct load *load, uint32_t at, int64_t keeper)
 	return true;
 }
 
-static int load_object_row(struct load *load, struct ul_stmt *row)
+/* The same goes for what it refers to: kept aside until all rows are here. */
+static bool load_set_pack(struct load *load, size_t at, struct ul_stmt *row,
+			  int column)
 {
-	struct ul_record *record = load->record;
-	int kind = ul_word_find(ul_kind_words, ul_stmt_text(row, 1));
-	const struct ul_object *last;
-	struct ul_object *object;
-	uint32_t at;
+	size_t *ends =
+	    ul_grow(load->pack_ends, &load->pack_cap, at + 1, sizeof *ends);
+	const void *pack;
+	size_t len;
+
+	if (!ends)
+		return false;
+	load->pack_ends = ends;
+	pack = ul_stmt_blob(row, column, &len);
+	if (len && !ul_buf_add(&load->packs, pack, len))
+		return false;
+	ends[at] = load->packs.len;
+	return true;
+}
+
+static int load_kind(struct load *load, struct ul_stmt *row)
+{
+	const char *word = ul_stmt_text(row, 1);
+	int kind = ul_word_find(ul_kind_words, word);
 
 	if (kind < 0)
 		return ul_err_set(load->err, UL_E_CORRUPT, "object of kind %s",
-				  ul_stmt_text(row, 1));
-	at = ul_record_object(record, (uint8_t)kind, ul_stmt_text(row, 2),
-			      ul_stmt_text(row, 3), ul_stmt_text(row, 4));
-	if (at == UL_OBJECT_NONE)
+				  word);
+	return kind;
+}
+
+static int load_object_row(struct load *load, struct ul_stmt *row)
+{
+	struct ul_record *record = load->record;
+	size_t at = record->object_count;
+	struct ul_object *object;
+	int kind = load_kind(load, row);
+
+	if (kind < 0)
+		return kind;
+	object = ul_record_append(record, (uint8_t)kind, ul_stmt_text(row, 2),
+				  ul_stmt_text(row, 3), ul_stmt_text(row, 4));
+	if (!object)
 		return ul_err_nomem(load->err);
-	object = &record->objects[at];
-	last = at ? object - 1 : NULL;
 	object->row = ul_stmt_i64(row, 0);
-	object->media_type =
-	    load_text(load, row, 5, last ? last->media_type : NULL);
-	object->artifact_type =
-	    load_text(load, row, 6, last ? last->artifact_type : NULL);
-	object->platform =
-	    load_text(load, row, 7, last ? last->platform : NULL);
-	object->is_attestation = ul_stmt_i64(row, 8) != 0;
+	object->media_type = load_text(load, row, 5);
+	object->artifact_type = load_text(load, row, 6);
+	object->platform = load_text(load, row, 7);
+	object->diff_id = load_text(load, row, 8);
 	object->length_bytes = (uint64_t)ul_stmt_i64(row, 9);
-	object->is_present = ul_stmt_i64(row, 10) != 0;
-	object->content = (uint8_t)ul_stmt_i64(row, 11);
-	object->is_reachable = ul_stmt_i64(row, 12) != 0;
-	object->is_known = ul_stmt_i64(row, 13) != 0;
-	object->is_released = ul_stmt_i64(row, 14) != 0;
-	object->reachable_unix_s = ul_stmt_i64(row, 15);
-	if (!load_set_keeper(load, at, ul_stmt_i64(row, 16)))
-		return ul_err_nomem(load->err);
-	object->kept_reason =
-	    load_text(load, row, 17, last ? last->kept_reason : NULL);
-	object->diff_id = load_text(load, row, 18, NULL);
-	object->is_named = ul_stmt_i64(row, 19) != 0;
+	ul_state_unpack(ul_stmt_i64(row, 10), object);
+	object->reachable_unix_s = ul_stmt_i64(row, 11);
+	object->kept_reason = load_text(load, row, 13);
 	object->is_dirty = false;
 	if (!object->media_type || !object->artifact_type ||
-	    !object->platform || !object->kept_reason || !object->diff_id)
+	    !object->platform || !object->diff_id || !object->kept_reason ||
+	    !load_set_keeper(load, at, ul_stmt_i64(row, 12)) ||
+	    !load_set_pack(load, at, row, 14))
 		return ul_err_nomem(load->err);
 	return 0;
 }
@@ -145,72 +211,90 @@ static int load_objects(struct load *load)
 		if (rc)
 			return rc;
 	}
-	return rc;
+	if (!rc)
+		rc = ul_record_index(load->record, load->err);
+	return rc ? rc : load_positions(load);
 }
 
-static void load_kept_by(const struct load *load)
+static int load_kept_by(struct load *load)
 {
 	struct ul_record *record = load->record;
 	size_t i;
 
 	for (i = 0; i < record->object_count; i++)
 		record->objects[i].kept_by =
-		    load->kept_by[i] ? load_object_at(record, load->kept_by[i])
+		    load->kept_by[i] ? load_object_at(load, load->kept_by[i])
 				     : UL_OBJECT_NONE;
-}
-
-static int load_ref_row(struct load *load, struct ul_stmt *row,
-			uint32_t *source)
-{
-	struct ul_record *record = load->record;
-	int kind = ul_word_find(ul_ref_words, ul_stmt_text(row, 2));
-	uint32_t target = load_object_at(record, ul_stmt_i64(row, 1));
-	int64_t id = ul_stmt_i64(row, 0);
-	struct ul_object_ref *refs;
-	const char *last;
-
-	/* Ascending too: move on from the last one instead of searching. */
-	while (*source < record->object_count &&
-	       record->objects[*source].row < id)
-		++*source;
-	if (*source == record->object_count ||
-	    record->objects[*source].row != id)
-		return 0; /* another store's */
-	if (target == UL_OBJECT_NONE || kind < 0)
-		return ul_err_set(load->err, UL_E_CORRUPT,
-				  "reference of no object");
-	refs = ul_grow(record->refs, &record->ref_cap, record->ref_count + 1,
-		       sizeof *refs);
-	if (!refs)
-		return ul_err_nomem(load->err);
-	record->refs = refs;
-	last = record->ref_count ? refs[record->ref_count - 1].reason : NULL;
-	refs[record->ref_count] = (struct ul_object_ref){
-		.target = target,
-		.kind = (uint8_t)kind,
-		.reason = load_text(load, row, 3, last),
-	};
-	if (!refs[record->ref_count].reason)
-		return ul_err_nomem(load->err);
-	if (!record->objects[*source].ref_count++)
-		record->objects[*source].first_ref =
-		    (uint32_t)record->ref_count;
-	record->ref_count++;
 	return 0;
 }
 
-static int load_refs(struct load *load)
+static int load_words(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open_range(load, UL_SQL_REFS, &row);
-	uint32_t source = 0;
+	struct ul_record *record = load->record;
+	int rc = load_open(load, UL_SQL_WORDS, &row);
 
 	if (rc)
 		return rc;
 	while ((rc = ul_stmt_next(row, load->err)) > 0) {
-		rc = load_ref_row(load, row, &source);
-		if (rc)
-			return rc;
+		if (ul_stmt_i64(row, 0) != (int64_t)record->word_count)
+			return ul_err_set(load->err, UL_E_CORRUPT,
+					  "reasons are not numbered on");
+		if (!ul_record_add_word(record, ul_stmt_text(row, 1)))
+			return ul_err_nomem(load->err);
+	}
+	record->words_saved = record->word_count;
+	return rc;
+}
+
+/* The references of one object, from its bytes. There is room. */
+static int load_object_refs(struct load *load, struct ul_object *object,
+			    const unsigned char *at, const unsigned char *end)
+{
+	struct ul_record *record = load->record;
+	struct ul_packed_ref packed;
+
+	object->first_ref = (uint32_t)record->ref_count;
+	while (ul_refs_next(&at, end, object->row, &packed)) {
+		uint32_t target = load_object_at(load, packed.target_row);
+
+		if (target == UL_OBJECT_NONE ||
+		    packed.word >= record->word_count ||
+		    packed.kind > UL_REF_KIND_LAST)
+			break;
+		record->refs[record->ref_count++] = (struct ul_object_ref){
+			.target = target,
+			.kind = packed.kind,
+			.reason = record->words[packed.word],
+		};
+		object->ref_count++;
+		if (at == end)
+			return 0;
+	}
+	return ul_err_set(load->err, UL_E_CORRUPT,
+			  "references of %s that make no sense", object->key);
+}
+
+static int load_refs(struct load *load)
+{
+	const unsigned char *packs = (const unsigned char *)load->packs.data;
+	struct ul_record *record = load->record;
+	size_t i, at = 0, count = ul_refs_count(packs, load->packs.len);
+	int rc = 0;
+
+	if (!count && !load->packs.len)
+		return 0;
+	record->refs =
+	    ul_grow(NULL, &record->ref_cap, count, sizeof *record->refs);
+	if (!record->refs)
+		return ul_err_nomem(load->err);
+	for (i = 0; !rc && i < record->object_count; i++) {
+		size_t end = load->pack_ends[i];
+
+		if (end > at)
+			rc = load_object_refs(load, &record->objects[i],
+					      packs + at, packs + end);
+		at = end;
 	}
 	return rc;
 }
@@ -224,7 +308,7 @@ static int load_configs(struct load *load)
 		return rc;
 	while ((rc = ul_stmt_next(row, load->err)) > 0) {
 		struct ul_record *record = load->record;
-		uint32_t at = load_object_at(record, ul_stmt_i64(row, 0));
+		uint32_t at = load_object_at(load, ul_stmt_i64(row, 0));
 		struct ul_config_facts *config;
 
 		if (at == UL_OBJECT_NONE)
@@ -233,8 +317,8 @@ static int load_configs(struct load *load)
 		if (!config)
 			return ul_err_nomem(load->err);
 		config->created_unix_s = ul_stmt_i64(row, 1);
-		config->diff_ids = load_text(load, row, 2, NULL);
-		config->labels = load_text(load, row, 3, NULL);
+		config->diff_ids = load_text(load, row, 2);
+		config->labels = load_text(load, row, 3);
 		if (!config->diff_ids || !config->labels)
 			return ul_err_nomem(load->err);
 		record->objects[at].config = config;
@@ -250,7 +334,7 @@ static int load_measures(struct load *load)
 	if (rc)
 		return rc;
 	while ((rc = ul_stmt_next(row, load->err)) > 0) {
-		uint32_t at = load_object_at(load->record, ul_stmt_i64(row, 0));
+		uint32_t at = load_object_at(load, ul_stmt_i64(row, 0));
 
 		if (at == UL_OBJECT_NONE)
 			continue;
@@ -272,7 +356,7 @@ static int load_link_row(struct load *load, struct ul_stmt *row,
 			 struct ul_measure **run, size_t *run_cap)
 {
 	struct ul_record *record = load->record;
-	uint32_t at = load_object_at(record, ul_stmt_i64(row, 0));
+	uint32_t at = load_object_at(load, ul_stmt_i64(row, 0));
 	struct ul_measure_link *links;
 	struct ul_measure *measure;
 
@@ -334,8 +418,8 @@ static int load_names(struct load *load)
 
 		if (!name)
 			return ul_err_nomem(load->err);
-		name->digest = load_text(load, row, 2, NULL);
-		name->entry = load_text(load, row, 3, NULL);
+		name->digest = load_text(load, row, 2);
+		name->entry = load_text(load, row, 3);
 		name->seen_unix_s = ul_stmt_i64(row, 4);
 		name->vanished_unix_s = ul_stmt_i64(row, 5);
 		name->is_ours = ul_stmt_i64(row, 6) != 0;
@@ -380,7 +464,7 @@ static int load_pins(struct load *load)
 		if (!pins)
 			return ul_err_nomem(load->err);
 		record->pins = pins;
-		pins[record->pin_count] = load_text(load, row, 0, NULL);
+		pins[record->pin_count] = load_text(load, row, 0);
 		if (!pins[record->pin_count] ||
 		    !ul_map_set(&record->pin_ids, pins[record->pin_count],
 				strlen(pins[record->pin_count]),
@@ -421,7 +505,7 @@ static int load_store(struct load *load, const char *kind, const char *path)
 	if (rc <= 0)
 		return rc;
 	record->store_row = ul_stmt_i64(row, 0);
-	record->store_uid = load_text(load, row, 1, NULL);
+	record->store_uid = load_text(load, row, 1);
 	record->generation = ul_stmt_i64(row, 2);
 	record->scanned_unix_s = ul_stmt_i64(row, 3);
 	record->walked_unix_s = ul_stmt_i64(row, 4);
@@ -433,18 +517,15 @@ static int load_store(struct load *load, const char *kind, const char *path)
 static int load_tables(struct load *load)
 {
 	static int (*const tables[])(struct load *) = {
-		load_objects,  load_refs,  load_configs,
-		load_measures, load_links, load_names,
-		load_used,     load_pins,  load_named,
+		load_objects, load_kept_by,  load_words, load_refs,
+		load_configs, load_measures, load_links, load_names,
+		load_used,    load_pins,     load_named,
 	};
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < ul_array_len(tables); i++) {
+	for (i = 0; !rc && i < ul_array_len(tables); i++)
 		rc = tables[i](load);
-		if (!rc && i == 0)
-			load_kept_by(load);
-	}
 	return rc;
 }
 
@@ -454,7 +535,11 @@ int ul_record_load(struct ul_db *db, const char *store_kind,
 {
 	ul_cleanup(ul_record_release) struct ul_record record = UL_RECORD_INIT;
 	ul_cleanup(ul_db_read_endp) struct ul_db *read = NULL;
-	struct load load = { .db = db, .record = &record, .err = err };
+	ul_cleanup(load_release) struct load load = {
+		.db = db,
+		.record = &record,
+		.err = err,
+	};
 	int rc;
 
 	record.store_uid = "";
@@ -465,7 +550,6 @@ int ul_record_load(struct ul_db *db, const char *store_kind,
 		rc = load_store(&load, store_kind, store_path);
 	if (rc > 0)
 		rc = load_tables(&load);
-	ul_freep(&load.kept_by);
 	if (rc < 0)
 		return ul_err_wrap(err, "reading the record of %s", store_path);
 	*ret_record = record;

@@ -4,16 +4,20 @@
  */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/record.h"
+#include "store/db/refs.h"
+#include "store/db/state.h"
 #include "store/db/stmt.h"
 #include "store/db/words.h"
 
 struct save {
 	struct ul_db *db;
 	struct ul_record *record;
+	struct ul_buf pack; /* references of the object being written */
 	struct ul_err *err;
 };
 
@@ -92,7 +96,15 @@ static int save_new_row(struct save *save, struct ul_object *object)
 	return ul_stmt_run(add, save->err);
 }
 
-/* kept_by is written by save_kept_by(), when every object has its row. */
+static int64_t keeper_row(const struct save *save,
+			  const struct ul_object *object)
+{
+	return object->kept_by == UL_OBJECT_NONE
+		   ? 0
+		   : save->record->objects[object->kept_by].row;
+}
+
+/* By now each object has its row, those that it refers to as well. */
 static int save_object_row(struct save *save, const struct ul_object *object)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
@@ -100,37 +112,23 @@ static int save_object_row(struct save *save, const struct ul_object *object)
 
 	if (rc)
 		return rc;
+	ul_buf_reset(&save->pack);
+	if (object->refs_dirty) {
+		if (!ul_refs_pack(save->record, object, &save->pack))
+			return ul_err_nomem(save->err);
+		ul_stmt_bind_blob(set, ":refs", save->pack.data,
+				  save->pack.len);
+	}
 	ul_stmt_bind_i64(set, ":id", object->row);
 	ul_stmt_bind_text(set, ":media_type", object->media_type);
 	ul_stmt_bind_text(set, ":artifact_type", object->artifact_type);
 	ul_stmt_bind_text(set, ":platform", object->platform);
 	ul_stmt_bind_text(set, ":diff_id", object->diff_id);
-	ul_stmt_bind_i64(set, ":is_attestation", object->is_attestation);
 	ul_stmt_bind_i64(set, ":length_bytes", (int64_t)object->length_bytes);
-	ul_stmt_bind_i64(set, ":is_present", object->is_present);
-	ul_stmt_bind_i64(set, ":content", object->content);
-	ul_stmt_bind_i64(set, ":is_reachable", object->is_reachable);
-	ul_stmt_bind_i64(set, ":is_known", object->is_known);
-	ul_stmt_bind_i64(set, ":is_released", object->is_released);
-	ul_stmt_bind_i64(set, ":is_named", object->is_named);
+	ul_stmt_bind_i64(set, ":state", ul_state_pack(object));
 	ul_stmt_bind_i64(set, ":reachable_unix_s", object->reachable_unix_s);
+	ul_stmt_bind_i64(set, ":kept_by", keeper_row(save, object));
 	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
-	return ul_stmt_run(set, save->err);
-}
-
-static int save_kept_by(struct save *save, const struct ul_object *object)
-{
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
-	int rc = ul_stmt_get(save->db, UL_SQL_OBJECT_KEPT_BY, &set, save->err);
-
-	if (rc)
-		return rc;
-	ul_stmt_bind_i64(set, ":id", object->row);
-	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
-	ul_stmt_bind_i64(set, ":kept_by",
-			 object->kept_by == UL_OBJECT_NONE
-			     ? 0
-			     : save->record->objects[object->kept_by].row);
 	return ul_stmt_run(set, save->err);
 }
 
@@ -146,25 +144,6 @@ static int save_by_row(struct save *save, enum ul_sql sql, const char *name,
 	return ul_stmt_run(stmt, save->err);
 }
 
-static int save_ref(struct save *save, const struct ul_object *object,
-		    uint32_t ordinal)
-{
-	const struct ul_object_ref *ref =
-	    &save->record->refs[object->first_ref + ordinal];
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
-	int rc = ul_stmt_get(save->db, UL_SQL_REF_ADD, &add, save->err);
-
-	if (rc)
-		return rc;
-	ul_stmt_bind_i64(add, ":source", object->row);
-	ul_stmt_bind_i64(add, ":ordinal", ordinal);
-	ul_stmt_bind_i64(add, ":target",
-			 save->record->objects[ref->target].row);
-	ul_stmt_bind_text(add, ":kind", ul_ref_words[ref->kind]);
-	ul_stmt_bind_text(add, ":reason", ref->reason);
-	return ul_stmt_run(add, save->err);
-}
-
 static int save_config(struct save *save, const struct ul_object *object)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
@@ -177,18 +156,6 @@ static int save_config(struct save *save, const struct ul_object *object)
 	ul_stmt_bind_text(set, ":diff_ids", object->config->diff_ids);
 	ul_stmt_bind_text(set, ":labels", object->config->labels);
 	return ul_stmt_run(set, save->err);
-}
-
-static int save_refs(struct save *save, const struct ul_object *object)
-{
-	uint32_t i;
-	int rc = save_by_row(save, UL_SQL_REFS_DELETE, ":source", object->row);
-
-	for (i = 0; !rc && i < object->ref_count; i++)
-		rc = save_ref(save, object, i);
-	if (!rc && object->config)
-		rc = save_config(save, object);
-	return rc;
 }
 
 static int save_link(struct save *save, const struct ul_object *object,
@@ -247,7 +214,7 @@ static int save_measure(struct save *save, const struct ul_object *object)
 	return rc;
 }
 
-static int save_rows(struct save *save)
+static int save_new_rows(struct save *save)
 {
 	struct ul_record *record = save->record;
 	size_t i;
@@ -256,35 +223,70 @@ static int save_rows(struct save *save)
 	for (i = 0; !rc && i < record->object_count; i++) {
 		struct ul_object *object = &record->objects[i];
 
-		if (object->is_gone)
-			continue;
-		if (!object->row)
+		if (!object->is_gone && !object->row)
 			rc = save_new_row(save, object);
-		if (!rc && object->is_dirty)
-			rc = save_object_row(save, object);
 	}
 	return rc;
 }
 
-static int save_details(struct save *save)
+static int save_object(struct save *save, const struct ul_object *object)
+{
+	int rc = 0;
+
+	if (object->is_dirty || object->refs_dirty)
+		rc = save_object_row(save, object);
+	if (!rc && object->refs_dirty && object->config)
+		rc = save_config(save, object);
+	if (!rc && object->measure_dirty)
+		rc = save_measure(save, object);
+	return rc;
+}
+
+static int save_objects(struct save *save)
 {
 	struct ul_record *record = save->record;
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < record->object_count; i++) {
-		struct ul_object *object = &record->objects[i];
-
-		if (object->is_gone)
-			continue;
-		if (object->is_dirty)
-			rc = save_kept_by(save, object);
-		if (!rc && object->refs_dirty)
-			rc = save_refs(save, object);
-		if (!rc && object->measure_dirty)
-			rc = save_measure(save, object);
+		if (!record->objects[i].is_gone)
+			rc = save_object(save, &record->objects[i]);
 	}
 	return rc;
+}
+
+static const struct ul_object *gone_target(const struct ul_record *record,
+					   const struct ul_object *object)
+{
+	uint32_t i;
+
+	for (i = 0; i < object->ref_count; i++) {
+		const struct ul_object_ref *ref =
+		    &record->refs[object->first_ref + i];
+
+		if (record->objects[ref->target].is_gone)
+			return &record->objects[ref->target];
+	}
+	return NULL;
+}
+
+/* What is referred to may not go: its references are numbers of rows. */
+static int save_check_gone(struct save *save)
+{
+	const struct ul_record *record = save->record;
+	size_t i;
+
+	for (i = 0; i < record->object_count; i++) {
+		const struct ul_object *object = &record->objects[i];
+		const struct ul_object *target =
+		    object->is_gone ? NULL : gone_target(record, object);
+
+		if (target)
+			return ul_err_set(save->err, UL_E_CONFLICT,
+					  "%s goes, but %s refers to it",
+					  target->key, object->key);
+	}
+	return 0;
 }
 
 static int save_gone(struct save *save)
@@ -350,6 +352,26 @@ static int save_named(struct save *save, const char *digest)
 	return ul_stmt_run(add, save->err);
 }
 
+static int save_words(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = 0;
+
+	for (i = record->words_saved; !rc && i < record->word_count; i++) {
+		ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+
+		rc = ul_stmt_get(save->db, UL_SQL_WORD_ADD, &add, save->err);
+		if (rc)
+			return rc;
+		ul_stmt_bind_i64(add, ":store", record->store_row);
+		ul_stmt_bind_i64(add, ":id", (int64_t)i);
+		ul_stmt_bind_text(add, ":text", record->words[i]);
+		rc = ul_stmt_run(add, save->err);
+	}
+	return rc;
+}
+
 static int save_names(struct save *save)
 {
 	struct ul_record *record = save->record;
@@ -375,6 +397,7 @@ static void record_clean(struct ul_record *record)
 
 	record->store_dirty = false;
 	record->named_saved = record->named_count;
+	record->words_saved = record->word_count;
 	for (i = 0; i < record->object_count; i++) {
 		struct ul_object *object = &record->objects[i];
 
@@ -422,9 +445,13 @@ static int save_all(struct save *save, const char *kind, const char *path)
 	if (!rc)
 		rc = save_store(save, kind, path);
 	if (!rc)
-		rc = save_rows(save);
+		rc = save_check_gone(save);
 	if (!rc)
-		rc = save_details(save);
+		rc = save_words(save);
+	if (!rc)
+		rc = save_new_rows(save);
+	if (!rc)
+		rc = save_objects(save);
 	if (!rc)
 		rc = save_gone(save);
 	if (!rc)
@@ -451,6 +478,7 @@ int ul_record_save(struct ul_db *db, const char *store_kind,
 	for (i = 0; i < record->object_count; i++)
 		rows[i] = record->objects[i].row;
 	rc = save_all(&save, store_kind, store_path);
+	ul_buf_release(&save.pack);
 	if (rc) {
 		record_forget_rows(record, store_row, rows);
 		return ul_err_wrap(err, "recording what is in %s", store_path);

@@ -75,6 +75,15 @@ void ul_stmt_bind_text(struct ul_stmt *stmt, const char *name, const char *text)
 				     text ? text : "", -1, SQLITE_TRANSIENT));
 }
 
+void ul_stmt_bind_blob(struct ul_stmt *stmt, const char *name, const void *data,
+		       size_t len)
+{
+	/* No bytes are a blob too, no NULL. */
+	stmt_bound(stmt,
+		   sqlite3_bind_blob64(stmt->handle, stmt_parameter(stmt, name),
+				       data ? data : "", len, SQLITE_STATIC));
+}
+
 int ul_stmt_next(struct ul_stmt *stmt, struct ul_err *err)
 {
 	int rc = stmt->bind_rc;
@@ -119,4 +128,12 @@ const char *ul_stmt_text(struct ul_stmt *stmt, int column)
 size_t ul_stmt_text_len(struct ul_stmt *stmt, int column)
 {
 	return (size_t)sqlite3_column_bytes(stmt->handle, column);
+}
+
+const void *ul_stmt_blob(struct ul_stmt *stmt, int column, size_t *ret_len)
+{
+	const void *data = sqlite3_column_blob(stmt->handle, column);
+
+	*ret_len = (size_t)sqlite3_column_bytes(stmt->handle, column);
+	return data;
 }

@@ -40,6 +40,9 @@ void ul_stmt_bind_i64(struct ul_stmt *stmt, const char *name, int64_t value);
 void ul_stmt_bind_double(struct ul_stmt *stmt, const char *name, double value);
 void ul_stmt_bind_text(struct ul_stmt *stmt, const char *name,
 		       const char *text); /* NULL binds "" */
+/* Bytes; these are borrowed until the statement has run. */
+void ul_stmt_bind_blob(struct ul_stmt *stmt, const char *name, const void *data,
+		       size_t len);
 
 /* 1: a row, 0: no more, negative: UL_E_DB, UL_E_BUSY, UL_E_NOMEM. */
 int ul_stmt_next(struct ul_stmt *stmt, struct ul_err *err);
@@ -52,5 +55,7 @@ int64_t ul_stmt_i64(struct ul_stmt *stmt, int column);
 double ul_stmt_double(struct ul_stmt *stmt, int column);
 const char *ul_stmt_text(struct ul_stmt *stmt, int column); /* never NULL */
 size_t ul_stmt_text_len(struct ul_stmt *stmt, int column);
+/* NULL where it is empty. */
+const void *ul_stmt_blob(struct ul_stmt *stmt, int column, size_t *ret_len);
 
 #endif

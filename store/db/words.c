@@ -7,7 +7,6 @@
 const char *const ul_kind_words[] = { "image",  "blob",      "snapshot",
 				      "lease",  "container", "sandbox",
 				      "ingest", "file",      NULL };
-const char *const ul_ref_words[] = { "forward", "back", "conditional", NULL };
 
 int ul_word_find(const char *const *words, const char *word)
 {

@@ -35,32 +35,34 @@ CREATE TABLE object (
 	artifact_type TEXT NOT NULL DEFAULT '',
 	platform TEXT NOT NULL DEFAULT '',
 	diff_id TEXT NOT NULL DEFAULT '',
-	is_attestation INTEGER NOT NULL DEFAULT 0 CHECK (is_attestation IN (0, 1)),
 	length_bytes INTEGER NOT NULL DEFAULT 0,
-	is_present INTEGER NOT NULL DEFAULT 0 CHECK (is_present IN (0, 1)),
-	-- 0: not looked at, 1: references known, 2: has none (opaque)
-	content INTEGER NOT NULL DEFAULT 0 CHECK (content BETWEEN 0 AND 2),
-	is_reachable INTEGER NOT NULL DEFAULT 0 CHECK (is_reachable IN (0, 1)),
-	is_known INTEGER NOT NULL DEFAULT 0 CHECK (is_known IN (0, 1)),
-	is_released INTEGER NOT NULL DEFAULT 0 CHECK (is_released IN (0, 1)),
+	-- Bits, read at once; each has its column below.
+	state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 191),
 	reachable_unix_s INTEGER NOT NULL DEFAULT 0,
 	kept_by INTEGER REFERENCES object ON DELETE SET NULL,
 	kept_reason TEXT NOT NULL DEFAULT '',
+	is_present INTEGER GENERATED ALWAYS AS (state & 1) VIRTUAL,
+	is_reachable INTEGER GENERATED ALWAYS AS (state >> 1 & 1) VIRTUAL,
+	is_known INTEGER GENERATED ALWAYS AS (state >> 2 & 1) VIRTUAL,
+	is_released INTEGER GENERATED ALWAYS AS (state >> 3 & 1) VIRTUAL,
+	is_named INTEGER GENERATED ALWAYS AS (state >> 4 & 1) VIRTUAL,
+	is_attestation INTEGER GENERATED ALWAYS AS (state >> 5 & 1) VIRTUAL,
+	-- 0: not looked at, 1: references known, 2: has none (opaque)
+	content INTEGER GENERATED ALWAYS AS (state >> 6) VIRTUAL,
+	-- What it refers to, packed (store/db/refs.h): nothing that is referred
+	-- to may go, which saving a record sees to. Last: may be long.
+	refs BLOB NOT NULL DEFAULT x'',
 	UNIQUE (store, kind, key, namespace, snapshotter)
 ) STRICT;
 CREATE INDEX object_kept_by ON object (kept_by) WHERE kept_by IS NOT NULL;
 
-CREATE TABLE ref (
-	source INTEGER NOT NULL REFERENCES object ON DELETE CASCADE,
-	ordinal INTEGER NOT NULL,
-	-- Nothing that is referred to may go: the commit fails instead.
-	target INTEGER NOT NULL REFERENCES object
-		DEFERRABLE INITIALLY DEFERRED,
-	kind TEXT NOT NULL CHECK (kind IN ('forward', 'back', 'conditional')),
-	reason TEXT NOT NULL,
-	PRIMARY KEY (source, ordinal)
+-- Reasons of references, by number.
+CREATE TABLE word (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	id INTEGER NOT NULL,
+	text TEXT NOT NULL,
+	PRIMARY KEY (store, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX ref_target ON ref (target);
 
 -- What an image config says.
 CREATE TABLE config (

@@ -1,5 +1,3 @@
 -- What the index said when the store was last scanned: where its hash is still
 -- the same, the images that stand in it are those with is_named. 0: unknown.
 ALTER TABLE store ADD COLUMN index_hash INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE object ADD COLUMN is_named INTEGER NOT NULL DEFAULT 0
-	CHECK (is_named IN (0, 1));

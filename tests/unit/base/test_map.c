@@ -36,6 +36,32 @@ static void test_map__finds_what_was_put(void **state)
 	assert_int_equal(ul_map_get_str(&map, ""), UL_MAP_NONE);
 }
 
+static void test_map__room_made_before_is_enough(void **state)
+{
+	struct ul_map map = UL_MAP_INIT;
+	uint32_t keys[1000], i;
+
+	(void)state;
+	ul_mem_countdown = 0;
+	assert_false(ul_map_reserve(&map, 1000));
+	ul_mem_countdown = 1;
+	assert_false(ul_map_reserve(&map, 1000));
+	ul_mem_countdown = -1;
+	assert_int_equal(ul_map_get_str(&map, "x"), UL_MAP_NONE);
+	assert_true(ul_map_reserve(&map, 1000));
+	ul_mem_countdown = 0;
+	for (i = 0; i < 1000; i++) {
+		keys[i] = i;
+		assert_true(ul_map_set(&map, &keys[i], sizeof keys[i], i));
+	}
+	ul_mem_countdown = -1;
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(ul_map_get(&map, &keys[i], sizeof keys[i]), i);
+	assert_true(ul_map_reserve(&map, 10));
+	assert_int_equal(ul_map_get(&map, &keys[999], sizeof keys[0]), 999);
+	ul_map_release(&map);
+}
+
 static void test_map__survives_every_allocation_failure(void **state)
 {
 	struct ul_map map = UL_MAP_INIT;
@@ -64,6 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map__finds_what_was_put),
+		cmocka_unit_test(test_map__room_made_before_is_enough),
 		cmocka_unit_test(test_map__survives_every_allocation_failure),
 	};
 

@@ -2,6 +2,7 @@
 
 #include "tests/unit/db/scratch.h"
 
+#include "store/db/refs.h"
 #include "store/db/words.h"
 #include "store/graph/graph.h"
 
@@ -353,7 +354,7 @@ static void test_record__only_differences_are_written(void **state)
 
 	record.objects[1].length_bytes++;
 	record.objects[1].is_dirty = true;
-	assert_int_equal(changes(scratch, &record), 2);
+	assert_int_equal(changes(scratch, &record), 1);
 
 	fill_measure(&record, &record.objects[0]);
 	save(scratch, &record);
@@ -384,8 +385,11 @@ static void test_record__only_differences_are_written(void **state)
 	    &record, a, &(struct ul_object_ref){ b, 0, "r" }, 1));
 	assert_int_equal(changes(scratch, &record), 0);
 	assert_true(ul_record_set_refs(
-	    &record, a, &(struct ul_object_ref){ b, 0, "other" }, 1));
-	assert_int_equal(changes(scratch, &record), 2);
+	    &record, a, &(struct ul_object_ref){ b, 0, "s" }, 1));
+	assert_int_equal(changes(scratch, &record), 2); /* and the word */
+	assert_true(ul_record_set_refs(
+	    &record, a, &(struct ul_object_ref){ b, 1, "s" }, 1));
+	assert_int_equal(changes(scratch, &record), 1);
 	ul_record_release(&record);
 }
 
@@ -412,11 +416,115 @@ static void test_record__what_is_gone_takes_its_details_along(void **state)
 	assert_string_equal(loaded.objects[0].key, "b");
 	assert_int_equal(loaded.objects[0].kept_by, UL_OBJECT_NONE);
 	assert_int_equal(scratch_number(scratch, "SELECT (SELECT count(*) FROM "
-						 "ref) + (SELECT count(*) FROM "
 						 "measure) + (SELECT count(*) "
 						 "FROM measure_link)"),
 			 0);
 	ul_record_release(&loaded);
+	ul_record_release(&record);
+}
+
+static void test_record__what_is_referred_to_does_not_go(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded;
+	struct ul_err err = UL_ERR_INIT;
+	uint32_t a, b;
+
+	scratch_open(scratch);
+	record = load(scratch);
+	a = ul_record_object(&record, UL_KIND_BLOB, "", "", "a");
+	b = ul_record_object(&record, UL_KIND_BLOB, "", "", "b");
+	assert_true(ul_record_set_refs(
+	    &record, a, &(struct ul_object_ref){ b, 0, "r" }, 1));
+	save(scratch, &record);
+	record.objects[b].is_gone = true;
+	refresh(scratch, &record);
+	assert_int_equal(
+	    ul_record_save(scratch->db, "oci", "path", &record, &err),
+	    UL_E_CONFLICT);
+	assert_non_null(strstr(err.msg, "b goes, but a refers to it"));
+	loaded = load(scratch);
+	assert_int_equal(loaded.object_count, 2);
+	ul_record_release(&loaded);
+	/* Both at once may. */
+	record.objects[a].is_gone = true;
+	save(scratch, &record);
+	loaded = load(scratch);
+	assert_int_equal(loaded.object_count, 0);
+	ul_record_release(&loaded);
+	ul_record_release(&record);
+}
+
+/* Bytes of references are looked at as anything from outside. */
+static void test_record__references_that_make_no_sense_are_told(void **state)
+{
+	static const char *const bad[] = {
+		"x'0203'", /* of no kind */
+		"x'0204'", /* under no word */
+		"x'0402'", /* to no object */
+		"x'02'",   "x'82'", "x'020002'", "x'ffffffffffffffffffffff00'",
+	};
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded = UL_RECORD_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	char sql[100];
+	uint32_t a, b;
+	size_t i;
+
+	scratch_open(scratch);
+	record = load(scratch);
+	a = ul_record_object(&record, UL_KIND_BLOB, "", "", "a");
+	b = ul_record_object(&record, UL_KIND_BLOB, "", "", "b");
+	assert_true(ul_record_set_refs(
+	    &record, a, &(struct ul_object_ref){ b, 1, "r" }, 1));
+	save(scratch, &record);
+	assert_int_equal(scratch_number(scratch, "SELECT refs = x'0201' FROM "
+						 "object WHERE key = 'a'"),
+			 1);
+	for (i = 0; i < ul_array_len(bad); i++) {
+		snprintf(sql, sizeof sql,
+			 "UPDATE object SET refs = %s WHERE key = 'a'", bad[i]);
+		scratch_sql(scratch, sql);
+		assert_int_equal(
+		    ul_record_load(scratch->db, "oci", "path", &loaded, &err),
+		    UL_E_CORRUPT);
+		assert_non_null(strstr(err.msg, "references of a"));
+	}
+	scratch_sql(scratch, "UPDATE object SET refs = x'0201';"
+			     "UPDATE word SET id = 1");
+	assert_int_equal(
+	    ul_record_load(scratch->db, "oci", "path", &loaded, &err),
+	    UL_E_CORRUPT);
+	ul_record_release(&record);
+}
+
+/* The columns of the schema and the bits that are read mean the same. */
+static void test_record__states_have_their_columns(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record;
+	struct ul_object *object;
+	char sql[400];
+	uint32_t i;
+
+	scratch_open(scratch);
+	record = load(scratch);
+	random_state = SEED;
+	fill(&record);
+	save(scratch, &record);
+	for (i = 0; i < record.object_count; i++) {
+		object = &record.objects[i];
+		snprintf(sql, sizeof sql,
+			 "SELECT is_present = %d AND is_reachable = %d AND "
+			 "is_known = %d AND is_released = %d AND is_named = %d "
+			 "AND is_attestation = %d AND content = %d FROM object "
+			 "WHERE id = %lld",
+			 object->is_present, object->is_reachable,
+			 object->is_known, object->is_released,
+			 object->is_named, object->is_attestation,
+			 object->content, (long long)object->row);
+		assert_int_equal(scratch_number(scratch, sql), 1);
+	}
 	ul_record_release(&record);
 }
 
@@ -672,11 +780,8 @@ static void test_record__words_stand_in_the_order_of_the_kinds(void **state)
 				 i);
 	}
 	assert_null(ul_kind_words[i]);
-	assert_int_equal(ul_word_find(ul_ref_words, "forward"), UL_REF_FORWARD);
-	assert_int_equal(ul_word_find(ul_ref_words, "back"), UL_REF_BACK);
-	assert_int_equal(ul_word_find(ul_ref_words, "conditional"),
-			 UL_REF_CONDITIONAL);
-	assert_int_equal(ul_word_find(ul_ref_words, "other"), -1);
+	assert_int_equal(ul_word_find(ul_kind_words, "other"), -1);
+	assert_int_equal(UL_REF_KIND_LAST, UL_REF_CONDITIONAL);
 }
 
 /* Cut to 32 bits, it would be another row's. */
@@ -724,6 +829,9 @@ int main(void)
 		RECORD(only_differences_are_written),
 		RECORD(who_keeps_it_may_have_any_number),
 		RECORD(what_is_gone_takes_its_details_along),
+		RECORD(what_is_referred_to_does_not_go),
+		RECORD(references_that_make_no_sense_are_told),
+		RECORD(states_have_their_columns),
 		RECORD(an_outdated_one_is_not_saved),
 		RECORD(a_failed_save_leaves_all_as_it_was),
 		RECORD(the_store_row_of_a_failed_save_is_forgotten),

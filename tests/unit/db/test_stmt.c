@@ -125,12 +125,10 @@ static void test_stmt__a_broken_constraint_is_a_conflict(void **state)
 	assert_non_null(strstr(err.msg, "UNIQUE"));
 	/* A statement that failed works again. */
 	assert_int_equal(add(scratch, "other", &err), 0);
-	stmt = get(scratch, UL_SQL_REF_ADD);
-	ul_stmt_bind_i64(stmt, ":source", 1);
-	ul_stmt_bind_i64(stmt, ":ordinal", 0);
-	ul_stmt_bind_i64(stmt, ":target", 2);
-	ul_stmt_bind_text(stmt, ":kind", "forward");
-	ul_stmt_bind_text(stmt, ":reason", "r");
+	stmt = get(scratch, UL_SQL_WORD_ADD);
+	ul_stmt_bind_i64(stmt, ":store", 77);
+	ul_stmt_bind_i64(stmt, ":id", 0);
+	ul_stmt_bind_text(stmt, ":text", "r");
 	assert_int_equal(ul_stmt_run(stmt, &err), UL_E_CONFLICT);
 	ul_stmt_putp(&stmt);
 }

@@ -1,0 +1,79 @@
+#include "store/db/refs.h"
+
+#include "base/buf.h"
+#include "store/db/record.h"
+
+enum { NUMBER_BYTES = 10 };
+
+static bool number_add(struct ul_buf *buf, uint64_t number)
+{
+	unsigned char bytes[NUMBER_BYTES];
+	size_t len = 0;
+
+	for (; number >= 0x80; number >>= 7)
+		bytes[len++] = (unsigned char)(number | 0x80);
+	bytes[len++] = (unsigned char)number;
+	return ul_buf_add(buf, bytes, len);
+}
+
+bool ul_refs_pack(const struct ul_record *record,
+		  const struct ul_object *object, struct ul_buf *buf)
+{
+	const struct ul_object_ref *ref = record->refs + object->first_ref;
+	uint32_t i;
+
+	for (i = 0; i < object->ref_count; i++, ref++) {
+		uint64_t way = (uint64_t)record->objects[ref->target].row -
+			       (uint64_t)object->row;
+		uint64_t word = ul_record_word(record, ref->reason);
+
+		/* Zigzag: near ones are small, whichever side they are on. */
+		number_add(buf, way << 1 ^ (way >> 63 ? UINT64_MAX : 0));
+		number_add(buf, word << 2 | ref->kind);
+	}
+	return !buf->failed;
+}
+
+size_t ul_refs_count(const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+	size_t i, ends = 0;
+
+	for (i = 0; i < len; i++)
+		ends += bytes[i] < 0x80;
+	return ends / 2;
+}
+
+static bool number_next(const unsigned char **at, const unsigned char *end,
+			uint64_t *ret)
+{
+	const unsigned char *byte = *at;
+	uint64_t number = 0;
+	unsigned shift;
+
+	for (shift = 0; byte < end && shift < 64; shift += 7) {
+		number |= (uint64_t)(*byte & 0x7f) << shift;
+		if (*byte++ < 0x80) {
+			*at = byte;
+			*ret = number;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool ul_refs_next(const unsigned char **at, const unsigned char *end,
+		  int64_t source_row, struct ul_packed_ref *ret)
+{
+	uint64_t way, word;
+
+	if (!number_next(at, end, &way) || !number_next(at, end, &word))
+		return false;
+	way = way >> 1 ^ -(way & 1);
+	*ret = (struct ul_packed_ref){
+		.target_row = (int64_t)((uint64_t)source_row + way),
+		.word = word >> 2,
+		.kind = word & 3,
+	};
+	return true;
+}
