@@ -11,6 +11,7 @@
 void ul_record_release(struct ul_record *record)
 {
 	free(record->objects);
+	free(record->dirty);
 	free(record->refs);
 	free(record->names);
 	free(record->used);
@@ -172,7 +173,6 @@ static void object_init(struct ul_object *object, uint8_t kind,
 {
 	*object = (struct ul_object){
 		.kind = kind,
-		.is_dirty = true,
 		.ns = texts,
 		.media_type = "",
 		.artifact_type = "",
@@ -191,10 +191,38 @@ static bool objects_grow(struct ul_record *record)
 	    ul_grow(record->objects, &record->object_cap,
 		    record->object_count + 1, sizeof *objects);
 
+	uint32_t *dirty;
+
 	if (!objects)
 		return false;
 	record->objects = objects;
-	return true;
+	dirty = ul_grow(record->dirty, &record->dirty_cap,
+			record->object_count + 1, sizeof *dirty);
+	if (dirty)
+		record->dirty = dirty;
+	return dirty != NULL;
+}
+
+void ul_record_mark(struct ul_record *record, struct ul_object *object,
+		    unsigned parts)
+{
+	if (!(object->dirty & UL_DIRTY_LISTED))
+		record->dirty[record->dirty_count++] =
+		    (uint32_t)(object - record->objects);
+	object->dirty |= (uint8_t)(parts | UL_DIRTY_LISTED);
+}
+
+void ul_record_set_gone(struct ul_record *record, struct ul_object *object,
+			bool is_gone)
+{
+	bool is_back = object->is_gone && !is_gone;
+
+	object->is_gone = is_gone;
+	if (is_gone && object->row)
+		ul_record_mark(record, object, 0);
+	else if (is_back && !object->row)
+		ul_record_mark(record, object,
+			       UL_DIRTY_ROW | UL_DIRTY_REFS | UL_DIRTY_MEASURE);
 }
 
 /* Needs room for one more; its identity stands in front of its texts. */
@@ -272,6 +300,7 @@ uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 		record->object_count--;
 		return UL_OBJECT_NONE;
 	}
+	ul_record_mark(record, object, UL_DIRTY_ROW);
 	return (uint32_t)record->object_count - 1;
 }
 
@@ -319,7 +348,7 @@ bool ul_record_set_refs(struct ul_record *record, uint32_t object,
 	}
 	owner->first_ref = (uint32_t)record->ref_count;
 	owner->ref_count = (uint32_t)count;
-	owner->refs_dirty = true;
+	ul_record_mark(record, owner, UL_DIRTY_REFS);
 	record->ref_count += count;
 	return true;
 }

@@ -24,6 +24,15 @@ struct ul_err;
 
 #define UL_OBJECT_NONE UINT32_MAX
 
+/* What of an object is to be written. */
+enum ul_dirty {
+	UL_DIRTY_ROW = 1 << 0,
+	UL_DIRTY_REFS = 1 << 1, /* and the config */
+	UL_DIRTY_MEASURE = 1 << 2,
+	UL_DIRTY_ADDED = 1 << 3, /* by the save that is under way */
+	UL_DIRTY_LISTED = 1 << 4,
+};
+
 enum ul_content {
 	UL_CONTENT_UNKNOWN, /* not looked at yet */
 	UL_CONTENT_REFS,    /* its references are known */
@@ -67,11 +76,9 @@ struct ul_object {
 	bool is_known;     /* ever seen reachable, or imported by us */
 	bool is_released;  /* a prune or untag of ours let go of it */
 	bool is_named;     /* an image that the index named, see index_hash */
-	bool is_dirty;     /* row to be written */
-	bool refs_dirty;   /* references (and config) to be written */
-	bool measure_dirty;
-	bool is_gone;            /* row to be deleted */
-	const char *ns;          /* "" outside containerd */
+	uint8_t dirty;     /* enum ul_dirty: set by ul_record_mark() */
+	bool is_gone;      /* row to be deleted: ul_record_set_gone() */
+	const char *ns;    /* "" outside containerd */
 	const char *snapshotter; /* "" but for snapshots of containerd */
 	const char *key;
 	const char *media_type;    /* "" where unknown */
@@ -123,6 +130,10 @@ struct ul_record {
 
 	struct ul_object *objects; /* owned */
 	size_t object_count, object_cap;
+	/* Owned: objects that a save looks at, each once; has room for all,
+	 * so that marking needs no memory. */
+	uint32_t *dirty;
+	size_t dirty_count, dirty_cap;
 	struct ul_object_ref *refs; /* owned; ranges, with holes */
 	size_t ref_count, ref_cap;
 	struct ul_name *names; /* owned */
@@ -186,9 +197,17 @@ uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 			  const char *ns, const char *snapshotter,
 			  const char *key);
 
+/* Have parts of an object (enum ul_dirty) written by the next save. */
+void ul_record_mark(struct ul_record *record, struct ul_object *object,
+		    unsigned parts);
+
+/* Have its row deleted by the next save, or not after all. */
+void ul_record_set_gone(struct ul_record *record, struct ul_object *object,
+			bool is_gone);
+
 /*
  * Replace an object's references (targets are numbers, reasons are copied).
- * Marks refs_dirty where they differ. False without memory.
+ * Marks UL_DIRTY_REFS where they differ. False without memory.
  */
 bool ul_record_set_refs(struct ul_record *record, uint32_t object,
 			const struct ul_object_ref *refs, size_t count);

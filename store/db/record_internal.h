@@ -8,7 +8,7 @@
 #include "store/db/record.h"
 
 /*
- * Add an object (dirty) without looking whether there is such a one, and
+ * Add an object (not marked) without looking whether there is such a one, and
  * without making it findable: ul_record_index() does that for all at once.
  * NULL without memory.
  */

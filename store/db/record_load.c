@@ -190,7 +190,6 @@ static int load_object_row(struct load *load, struct ul_stmt *row)
 	ul_state_unpack(ul_stmt_i64(row, 10), object);
 	object->reachable_unix_s = ul_stmt_i64(row, 11);
 	object->kept_reason = load_text(load, row, 13);
-	object->is_dirty = false;
 	if (!object->media_type || !object->artifact_type ||
 	    !object->platform || !object->diff_id || !object->kept_reason ||
 	    !load_set_keeper(load, at, ul_stmt_i64(row, 12)) ||

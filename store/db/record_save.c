@@ -2,6 +2,7 @@
  * Saving a record: only what is dirty. Objects go first, so that each has a
  * row when references to it are written.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -21,18 +22,25 @@ struct save {
 	struct ul_err *err;
 };
 
+static struct ul_object *dirty_object(const struct save *save, size_t i)
+{
+	return &save->record->objects[save->record->dirty[i]];
+}
+
+static bool object_is_dirty(const struct ul_object *object)
+{
+	return object->is_gone ? object->row != 0
+			       : (object->dirty & ~UL_DIRTY_LISTED) != 0;
+}
+
 static bool record_is_dirty(const struct ul_record *record)
 {
 	size_t i;
 
 	if (record->store_dirty || record->named_saved < record->named_count)
 		return true;
-	for (i = 0; i < record->object_count; i++) {
-		const struct ul_object *object = &record->objects[i];
-
-		if (object->is_gone ? object->row != 0
-				    : object->is_dirty || object->refs_dirty ||
-					  object->measure_dirty)
+	for (i = 0; i < record->dirty_count; i++) {
+		if (object_is_dirty(&record->objects[record->dirty[i]]))
 			return true;
 	}
 	for (i = 0; i < record->name_count; i++) {
@@ -93,6 +101,7 @@ static int save_new_row(struct save *save, struct ul_object *object)
 	if (rc < 0)
 		return rc;
 	object->row = ul_stmt_i64(add, 0);
+	object->dirty |= UL_DIRTY_ADDED;
 	return ul_stmt_run(add, save->err);
 }
 
@@ -113,7 +122,7 @@ static int save_object_row(struct save *save, const struct ul_object *object)
 	if (rc)
 		return rc;
 	ul_buf_reset(&save->pack);
-	if (object->refs_dirty) {
+	if (object->dirty & UL_DIRTY_REFS) {
 		if (!ul_refs_pack(save->record, object, &save->pack))
 			return ul_err_nomem(save->err);
 		ul_stmt_bind_blob(set, ":refs", save->pack.data,
@@ -216,12 +225,11 @@ static int save_measure(struct save *save, const struct ul_object *object)
 
 static int save_new_rows(struct save *save)
 {
-	struct ul_record *record = save->record;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < record->object_count; i++) {
-		struct ul_object *object = &record->objects[i];
+	for (i = 0; !rc && i < save->record->dirty_count; i++) {
+		struct ul_object *object = dirty_object(save, i);
 
 		if (!object->is_gone && !object->row)
 			rc = save_new_row(save, object);
@@ -233,24 +241,25 @@ static int save_object(struct save *save, const struct ul_object *object)
 {
 	int rc = 0;
 
-	if (object->is_dirty || object->refs_dirty)
+	if (object->dirty & (UL_DIRTY_ROW | UL_DIRTY_REFS))
 		rc = save_object_row(save, object);
-	if (!rc && object->refs_dirty && object->config)
+	if (!rc && object->dirty & UL_DIRTY_REFS && object->config)
 		rc = save_config(save, object);
-	if (!rc && object->measure_dirty)
+	if (!rc && object->dirty & UL_DIRTY_MEASURE)
 		rc = save_measure(save, object);
 	return rc;
 }
 
 static int save_objects(struct save *save)
 {
-	struct ul_record *record = save->record;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < record->object_count; i++) {
-		if (!record->objects[i].is_gone)
-			rc = save_object(save, &record->objects[i]);
+	for (i = 0; !rc && i < save->record->dirty_count; i++) {
+		const struct ul_object *object = dirty_object(save, i);
+
+		if (!object->is_gone)
+			rc = save_object(save, object);
 	}
 	return rc;
 }
@@ -270,13 +279,24 @@ static const struct ul_object *gone_target(const struct ul_record *record,
 	return NULL;
 }
 
+static bool has_gone(const struct save *save)
+{
+	size_t i;
+
+	for (i = 0; i < save->record->dirty_count; i++) {
+		if (dirty_object(save, i)->is_gone)
+			return true;
+	}
+	return false;
+}
+
 /* What is referred to may not go: its references are numbers of rows. */
 static int save_check_gone(struct save *save)
 {
 	const struct ul_record *record = save->record;
-	size_t i;
+	size_t i, count = has_gone(save) ? record->object_count : 0;
 
-	for (i = 0; i < record->object_count; i++) {
+	for (i = 0; i < count; i++) {
 		const struct ul_object *object = &record->objects[i];
 		const struct ul_object *target =
 		    object->is_gone ? NULL : gone_target(record, object);
@@ -291,12 +311,11 @@ static int save_check_gone(struct save *save)
 
 static int save_gone(struct save *save)
 {
-	struct ul_record *record = save->record;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < record->object_count; i++) {
-		const struct ul_object *object = &record->objects[i];
+	for (i = 0; !rc && i < save->record->dirty_count; i++) {
+		const struct ul_object *object = dirty_object(save, i);
 
 		if (object->is_gone && object->row)
 			rc = save_by_row(save, UL_SQL_OBJECT_DELETE, ":id",
@@ -391,6 +410,7 @@ static int save_names(struct save *save)
 	return rc;
 }
 
+/* Nothing is known any more of what is gone; it is not written again. */
 static void record_clean(struct ul_record *record)
 {
 	size_t i;
@@ -398,14 +418,14 @@ static void record_clean(struct ul_record *record)
 	record->store_dirty = false;
 	record->named_saved = record->named_count;
 	record->words_saved = record->word_count;
-	for (i = 0; i < record->object_count; i++) {
-		struct ul_object *object = &record->objects[i];
+	for (i = 0; i < record->dirty_count; i++) {
+		struct ul_object *object = &record->objects[record->dirty[i]];
 
-		object->is_dirty = object->refs_dirty = false;
-		object->measure_dirty = false;
+		object->dirty = 0;
 		if (object->is_gone)
 			object->row = 0;
 	}
+	record->dirty_count = 0;
 	for (i = 0; i < record->name_count; i++)
 		record->names[i].is_dirty = false;
 	for (i = 0; i < record->used_count; i++)
@@ -413,14 +433,25 @@ static void record_clean(struct ul_record *record)
 }
 
 /* A transaction that fails takes the new row numbers with it. */
-static void record_forget_rows(struct ul_record *record, int64_t store_row,
-			       const int64_t *rows)
+static void record_forget_rows(struct ul_record *record, int64_t store_row)
 {
 	size_t i;
 
 	record->store_row = store_row;
-	for (i = 0; i < record->object_count; i++)
-		record->objects[i].row = rows[i];
+	for (i = 0; i < record->dirty_count; i++) {
+		struct ul_object *object = &record->objects[record->dirty[i]];
+
+		if (object->dirty & UL_DIRTY_ADDED)
+			object->row = 0;
+		object->dirty &= (uint8_t)~UL_DIRTY_ADDED;
+	}
+}
+
+static int number_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 /* A record that another connection has outdated must not win over it. */
@@ -464,23 +495,20 @@ int ul_record_save(struct ul_db *db, const char *store_kind,
 		   struct ul_err *err)
 {
 	struct save save = { .db = db, .record = record, .err = err };
-	ul_cleanup(ul_freep) int64_t *rows = NULL;
 	int64_t store_row = record->store_row;
-	size_t i;
 	int rc;
 
 	if (ul_db_is_read_only(db) ||
 	    (record->store_row && !record_is_dirty(record)))
 		return 0;
-	rows = ul_malloc(record->object_count * sizeof *rows);
-	if (!rows)
-		return ul_err_nomem(err);
-	for (i = 0; i < record->object_count; i++)
-		rows[i] = record->objects[i].row;
+	/* Rows that lie together are written together. */
+	if (record->dirty_count)
+		qsort(record->dirty, record->dirty_count, sizeof *record->dirty,
+		      number_cmp);
 	rc = save_all(&save, store_kind, store_path);
 	ul_buf_release(&save.pack);
 	if (rc) {
-		record_forget_rows(record, store_row, rows);
+		record_forget_rows(record, store_row);
 		return ul_err_wrap(err, "recording what is in %s", store_path);
 	}
 	record_clean(record);

@@ -60,7 +60,7 @@ uint32_t scan_object(struct ul_scan *scan, enum ul_kind kind, const char *key)
 
 	if (at == UL_OBJECT_NONE || !scan_objects_grow(scan))
 		return UL_OBJECT_NONE;
-	scan->record->objects[at].is_gone = false;
+	ul_record_set_gone(scan->record, &scan->record->objects[at], false);
 	return at;
 }
 
@@ -248,7 +248,7 @@ static bool layer_set_diff_id(struct ul_scan *scan, uint32_t layer,
 	    !strncmp(object->diff_id, diff_ids, len))
 		return true;
 	object->diff_id = ul_arena_strndup(&scan->record->arena, diff_ids, len);
-	object->is_dirty = true;
+	ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	return object->diff_id != NULL;
 }
 
@@ -525,7 +525,7 @@ static void scan_forget(struct ul_scan *scan)
 		object->reachable_unix_s = 0;
 		object->content = UL_CONTENT_UNKNOWN;
 		object->measure.measured_unix_s = 0;
-		object->is_dirty = object->measure_dirty = true;
+		ul_record_mark(record, object, UL_DIRTY_ROW | UL_DIRTY_MEASURE);
 	}
 	for (i = 0; i < record->name_count; i++)
 		record->names[i].is_gone = true;

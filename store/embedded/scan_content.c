@@ -72,7 +72,8 @@ static bool object_set_text(struct ul_scan *scan, uint32_t object,
 	if (!text)
 		return false;
 	*field = text;
-	scan->record->objects[object].is_dirty = true;
+	ul_record_mark(scan->record, &scan->record->objects[object],
+		       UL_DIRTY_ROW);
 	return true;
 }
 
@@ -106,13 +107,13 @@ static bool object_describe(struct ul_scan *scan, uint32_t at,
 		ul_platform_format(&descriptor->platform, platform);
 	if (is_attestation != object->is_attestation) {
 		object->is_attestation = is_attestation;
-		object->is_dirty = true;
+		ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	}
 	if (scan->objects[at].item == UL_OBJECT_NONE &&
 	    !descriptor->is_size_unknown &&
 	    object->length_bytes != descriptor->size_bytes) {
 		object->length_bytes = descriptor->size_bytes;
-		object->is_dirty = true;
+		ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	}
 	if (*platform &&
 	    !object_set_text(scan, at, &object->platform, platform))
@@ -199,7 +200,7 @@ static int set_config(struct ul_scan *scan, uint32_t at,
 	if (!facts->diff_ids || !facts->labels)
 		return ul_err_nomem(scan->err);
 	object->config = facts;
-	object->refs_dirty = true;
+	ul_record_mark(scan->record, object, UL_DIRTY_REFS);
 	ul_platform_format(&config->platform, text);
 	return object_set_text(scan, at, &object->platform, text)
 		   ? 0
@@ -464,7 +465,7 @@ static int content_of(struct ul_scan *scan, struct queue *queue, uint32_t at)
 		return 0; /* stays unknown: read again by the next scan */
 	}
 	object->content = rc ? UL_CONTENT_OPAQUE : UL_CONTENT_REFS;
-	object->is_dirty = true;
+	ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	return 0;
 }
 

@@ -118,7 +118,7 @@ static void image_named(struct ul_scan *scan, uint32_t image, bool is_named)
 	if (object->is_named == is_named)
 		return;
 	object->is_named = is_named;
-	object->is_dirty = true;
+	ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 }
 
 /*

@@ -31,7 +31,7 @@ static bool keep_referred(struct ul_record *record)
 						 .target];
 
 			is_changed = is_changed || to->is_gone;
-			to->is_gone = false;
+			ul_record_set_gone(record, to, false);
 		}
 	}
 	return is_changed;
@@ -40,32 +40,34 @@ static bool keep_referred(struct ul_record *record)
 /* Not there, named by nothing: the record forgets it. */
 void scan_gone(struct ul_scan *scan)
 {
+	struct ul_record *record = scan->record;
 	size_t i;
 
-	for (i = 0; i < scan->record->object_count; i++) {
-		struct ul_object *object = &scan->record->objects[i];
+	for (i = 0; i < record->object_count; i++) {
+		struct ul_object *object = &record->objects[i];
 		bool is_here = scan->objects[i].item != UL_OBJECT_NONE;
 
 		if (object->is_present && !is_here) {
 			object->is_present = false;
-			object->is_dirty = true;
+			ul_record_mark(record, object, UL_DIRTY_ROW);
 		}
 		if (!is_here && object->measure.measured_unix_s) {
 			object->measure = (struct ul_measure){ 0 };
-			object->measure_dirty = true;
 			/* Whatever comes in its place is read first. */
 			object->content = UL_CONTENT_UNKNOWN;
 			object->is_released = false;
-			object->is_dirty = true;
+			ul_record_mark(record, object,
+				       UL_DIRTY_ROW | UL_DIRTY_MEASURE);
 		}
-		object->is_gone = !is_here && !scan->objects[i].is_expected;
+		ul_record_set_gone(record, object,
+				   !is_here && !scan->objects[i].is_expected);
 	}
-	while (keep_referred(scan->record))
+	while (keep_referred(record))
 		continue;
 }
 
-static void object_reached(struct ul_object *object, bool is_reachable,
-			   int64_t now_unix_s)
+static void object_reached(struct ul_record *record, struct ul_object *object,
+			   bool is_reachable, int64_t now_unix_s)
 {
 	if (is_reachable == object->is_reachable &&
 	    (!is_reachable || (object->is_known && !object->is_released)))
@@ -78,17 +80,17 @@ static void object_reached(struct ul_object *object, bool is_reachable,
 		object->is_released = false;
 	}
 	object->is_reachable = is_reachable;
-	object->is_dirty = true;
+	ul_record_mark(record, object, UL_DIRTY_ROW);
 }
 
-static void object_kept_by(struct ul_object *object, uint32_t by,
-			   const char *reason)
+static void object_kept_by(struct ul_record *record, struct ul_object *object,
+			   uint32_t by, const char *reason)
 {
 	if (object->kept_by == by && !strcmp(object->kept_reason, reason))
 		return;
 	object->kept_by = by;
 	object->kept_reason = reason;
-	object->is_dirty = true;
+	ul_record_mark(record, object, UL_DIRTY_ROW);
 }
 
 /*
@@ -135,7 +137,8 @@ static int scan_kept_by(struct ul_scan *scan)
 
 		if (!reason)
 			return ul_err_nomem(scan->err);
-		object_kept_by(&scan->record->objects[i], by[at], reason);
+		object_kept_by(scan->record, &scan->record->objects[i], by[at],
+			       reason);
 	}
 	return 0;
 }
@@ -213,7 +216,7 @@ int scan_mark(struct ul_scan *scan)
 
 		if (object->is_gone)
 			continue;
-		object_reached(object, is_reachable, now_unix_s);
+		object_reached(scan->record, object, is_reachable, now_unix_s);
 		if (is_reachable && scan->objects[i].broken)
 			rc = scan_broken(scan, (uint32_t)i);
 		else if (scan->objects[i].is_unread)

@@ -157,7 +157,7 @@ static void measure_take(struct measure *measure, uint32_t at,
 	if (is_equal && was_settled == is_settled && old->agreed == now->agreed)
 		return;
 	*old = *now;
-	object->measure_dirty = true;
+	ul_record_mark(measure->scan->record, object, UL_DIRTY_MEASURE);
 }
 
 static int measure_blob(struct measure *measure, uint32_t at,
@@ -174,7 +174,7 @@ static int measure_blob(struct measure *measure, uint32_t at,
 
 	if (object->length_bytes != item->size_bytes) {
 		object->length_bytes = item->size_bytes;
-		object->is_dirty = true;
+		ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	}
 	/* Rewritten since it was read: what it refers to is read again. */
 	if (object->measure.measured_unix_s &&
@@ -182,7 +182,7 @@ static int measure_blob(struct measure *measure, uint32_t at,
 	     object->measure.ctime_ns != item->ctime_ns)) {
 		object->content = UL_CONTENT_UNKNOWN;
 		object->is_released = false; /* somebody needs it anew */
-		object->is_dirty = true;
+		ul_record_mark(scan->record, object, UL_DIRTY_ROW);
 	}
 	if (item->nlink == 1) {
 		now.allocated_bytes = item->allocated_bytes;
@@ -255,8 +255,10 @@ static int measure_item(struct measure *measure, uint32_t i)
 	if (at == UL_OBJECT_NONE)
 		return ul_err_nomem(scan->err);
 	object = &scan->record->objects[at];
-	if (!object->is_present)
-		object->is_present = object->is_dirty = true;
+	if (!object->is_present) {
+		object->is_present = true;
+		ul_record_mark(scan->record, object, UL_DIRTY_ROW);
+	}
 	scan->objects[at].item = i;
 	scan->objects[at].is_expected = true;
 	rc = file_add(scan, at, item);

@@ -53,7 +53,7 @@ static void fill_measure(struct ul_record *record, struct ul_object *object)
 			.allocated_bytes = 512 * below(100),
 			.in_split = below(2),
 		};
-	object->measure_dirty = true;
+	ul_record_mark(record, object, UL_DIRTY_MEASURE);
 }
 
 static void fill_object(struct ul_record *record, uint32_t at)
@@ -78,7 +78,7 @@ static void fill_object(struct ul_record *record, uint32_t at)
 	object->kept_by =
 	    below(2) ? below((uint32_t)record->object_count) : UL_OBJECT_NONE;
 	object->kept_reason = word(record, "kept");
-	object->is_dirty = true;
+	ul_record_mark(record, object, UL_DIRTY_ROW);
 	for (i = 0; i < count; i++)
 		refs[i] = (struct ul_object_ref){
 			.target = below((uint32_t)record->object_count),
@@ -92,7 +92,7 @@ static void fill_object(struct ul_record *record, uint32_t at)
 		object->config->created_unix_s = below(1000);
 		object->config->diff_ids = word(record, "diffs");
 		object->config->labels = "{}";
-		object->refs_dirty = true;
+		ul_record_mark(record, object, UL_DIRTY_REFS);
 	}
 	if (below(2))
 		fill_measure(record, object);
@@ -353,7 +353,7 @@ static void test_record__only_differences_are_written(void **state)
 	assert_true(changes(scratch, &record) > 50);
 
 	record.objects[1].length_bytes++;
-	record.objects[1].is_dirty = true;
+	ul_record_mark(&record, &record.objects[1], UL_DIRTY_ROW);
 	assert_int_equal(changes(scratch, &record), 1);
 
 	fill_measure(&record, &record.objects[0]);
@@ -361,10 +361,10 @@ static void test_record__only_differences_are_written(void **state)
 	fill_measure(&record, &record.objects[0]);
 	record.objects[0].measure.link_count = 0;
 	save(scratch, &record);
-	record.objects[0].measure_dirty = true;
+	ul_record_mark(&record, &record.objects[0], UL_DIRTY_MEASURE);
 	assert_int_equal(changes(scratch, &record), 1);
 	record.objects[0].measure = (struct ul_measure){ 0 };
-	record.objects[0].measure_dirty = true;
+	ul_record_mark(&record, &record.objects[0], UL_DIRTY_MEASURE);
 	assert_int_equal(changes(scratch, &record), 1);
 
 	name = ul_record_name(&record, "", "new");
@@ -408,7 +408,7 @@ static void test_record__what_is_gone_takes_its_details_along(void **state)
 	record.objects[b].kept_by = a;
 	fill_measure(&record, &record.objects[a]);
 	save(scratch, &record);
-	record.objects[a].is_gone = true;
+	ul_record_set_gone(&record, &record.objects[a], true);
 	save(scratch, &record);
 	assert_int_equal(changes(scratch, &record), 0);
 	loaded = load(scratch);
@@ -420,6 +420,68 @@ static void test_record__what_is_gone_takes_its_details_along(void **state)
 						 "FROM measure_link)"),
 			 0);
 	ul_record_release(&loaded);
+	ul_record_release(&record);
+}
+
+static void test_record__what_comes_back_is_written_whole(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded;
+	struct ul_object *object;
+	uint32_t a, b;
+
+	scratch_open(scratch);
+	random_state = SEED + 3;
+	record = load(scratch);
+	a = ul_record_object(&record, UL_KIND_BLOB, "", "", "a");
+	b = ul_record_object(&record, UL_KIND_BLOB, "", "", "b");
+	object = &record.objects[a];
+	assert_true(ul_record_set_refs(
+	    &record, a, &(struct ul_object_ref){ b, 0, "r" }, 1));
+	fill_measure(&record, object);
+	object->length_bytes = 77;
+	save(scratch, &record);
+	/* Gone and back before anything is written: no difference. */
+	ul_record_set_gone(&record, object, true);
+	ul_record_set_gone(&record, object, false);
+	assert_int_equal(changes(scratch, &record), 0);
+	ul_record_set_gone(&record, object, true);
+	save(scratch, &record);
+	loaded = load(scratch);
+	assert_int_equal(loaded.object_count, 1);
+	ul_record_release(&loaded);
+	/* Gone for good already: nothing to delete. */
+	ul_record_set_gone(&record, object, true);
+	assert_int_equal(changes(scratch, &record), 0);
+	ul_record_set_gone(&record, object, false);
+	save(scratch, &record);
+	loaded = load(scratch);
+	records_expect(&record, &loaded);
+	ul_record_release(&loaded);
+	ul_record_release(&record);
+}
+
+/* Marking cannot fail, and what is marked twice is written once. */
+static void test_record__marking_needs_no_memory(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record;
+	uint32_t i;
+
+	scratch_open(scratch);
+	random_state = SEED + 4;
+	record = load(scratch);
+	fill(&record);
+	save(scratch, &record);
+	assert_int_equal(record.dirty_count, 0);
+	ul_mem_countdown = 0;
+	for (i = 0; i < 2 * record.object_count; i++)
+		ul_record_mark(&record,
+			       &record.objects[i % record.object_count],
+			       UL_DIRTY_ROW);
+	ul_mem_countdown = -1;
+	assert_int_equal(record.dirty_count, record.object_count);
+	assert_int_equal(changes(scratch, &record), record.object_count);
 	ul_record_release(&record);
 }
 
@@ -437,7 +499,7 @@ static void test_record__what_is_referred_to_does_not_go(void **state)
 	assert_true(ul_record_set_refs(
 	    &record, a, &(struct ul_object_ref){ b, 0, "r" }, 1));
 	save(scratch, &record);
-	record.objects[b].is_gone = true;
+	ul_record_set_gone(&record, &record.objects[b], true);
 	refresh(scratch, &record);
 	assert_int_equal(
 	    ul_record_save(scratch->db, "oci", "path", &record, &err),
@@ -447,7 +509,7 @@ static void test_record__what_is_referred_to_does_not_go(void **state)
 	assert_int_equal(loaded.object_count, 2);
 	ul_record_release(&loaded);
 	/* Both at once may. */
-	record.objects[a].is_gone = true;
+	ul_record_set_gone(&record, &record.objects[a], true);
 	save(scratch, &record);
 	loaded = load(scratch);
 	assert_int_equal(loaded.object_count, 0);
@@ -577,7 +639,7 @@ static void test_record__a_failed_save_leaves_all_as_it_was(void **state)
 	records_expect(&before, &loaded);
 	for (i = before.object_count; i < record.object_count; i++) {
 		assert_int_equal(record.objects[i].row, 0);
-		assert_true(record.objects[i].is_dirty);
+		assert_true(record.objects[i].dirty & UL_DIRTY_ROW);
 	}
 	ul_record_release(&loaded);
 	ul_mem_countdown = 0;
@@ -829,6 +891,8 @@ int main(void)
 		RECORD(only_differences_are_written),
 		RECORD(who_keeps_it_may_have_any_number),
 		RECORD(what_is_gone_takes_its_details_along),
+		RECORD(what_comes_back_is_written_whole),
+		RECORD(marking_needs_no_memory),
 		RECORD(what_is_referred_to_does_not_go),
 		RECORD(references_that_make_no_sense_are_told),
 		RECORD(states_have_their_columns),
