@@ -10,10 +10,11 @@
 
 struct ul_arena_block {
 	struct ul_arena_block *older;
+	size_t bytes;
 	alignas(max_align_t) char data[];
 };
 
-enum { ARENA_BLOCK_BYTES = 64 * 1024 };
+enum { ARENA_BLOCK_BYTES = 64 << 10, ARENA_BLOCK_MAX_BYTES = 16 << 20 };
 
 void ul_arena_release(struct ul_arena *arena)
 {
@@ -26,6 +27,18 @@ void ul_arena_release(struct ul_arena *arena)
 	*arena = UL_ARENA_INIT;
 }
 
+/* Each twice as large as the last one, so that a large arena has few. */
+static size_t block_bytes(const struct ul_arena *arena, size_t need)
+{
+	size_t bytes = ARENA_BLOCK_BYTES;
+
+	if (arena->blocks && arena->blocks->bytes < ARENA_BLOCK_MAX_BYTES)
+		bytes = 2 * arena->blocks->bytes;
+	else if (arena->blocks)
+		bytes = ARENA_BLOCK_MAX_BYTES;
+	return need > bytes ? need : bytes;
+}
+
 static void *arena_take(struct ul_arena *arena, size_t size, size_t align)
 {
 	size_t skip = -(uintptr_t)arena->next & (align - 1);
@@ -34,13 +47,14 @@ static void *arena_take(struct ul_arena *arena, size_t size, size_t align)
 	void *taken;
 
 	if (arena->left_bytes < skip || arena->left_bytes - skip < size) {
-		bytes = size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES;
+		bytes = block_bytes(arena, size);
 		if (bytes > SIZE_MAX - sizeof *block)
 			return NULL;
 		block = ul_malloc(sizeof *block + bytes);
 		if (!block)
 			return NULL;
 		block->older = arena->blocks;
+		block->bytes = bytes;
 		arena->blocks = block;
 		arena->next = block->data;
 		arena->left_bytes = bytes;

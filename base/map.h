@@ -36,8 +36,14 @@ void ul_map_release(struct ul_map *map);
 uint32_t ul_map_get(const struct ul_map *map, const void *key, size_t len);
 uint32_t ul_map_get_str(const struct ul_map *map, const char *key);
 
-/* Make room for `count` keys at once. False where there is no memory. */
-bool ul_map_reserve(struct ul_map *map, size_t count);
+/*
+ * For many keys at once, of which none is there yet and none is twice: append
+ * them all, then ul_map_finish() makes them findable. False without memory;
+ * only ul_map_release() and trying again are allowed then.
+ */
+bool ul_map_append(struct ul_map *map, const void *key, size_t len,
+		   uint32_t value);
+bool ul_map_finish(struct ul_map *map);
 
 /*
  * Find a key or add it with `value`. Returns where its value stands (valid

@@ -69,7 +69,7 @@ static int db_setup(struct ul_db *db, enum ul_db_mode mode, struct ul_err *err)
 	sqlite3_busy_timeout(db->sqlite, DB_BUSY_MS);
 	rc = ul_db_exec(db,
 			"PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
-			"PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456;"
+			"PRAGMA temp_store=MEMORY; PRAGMA mmap_size=4294967296;"
 			"PRAGMA cache_size=-16384",
 			err);
 	if (!rc && mode == UL_DB_WRITE)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/err.h"
 #include "base/mem.h"
 #include "store/db/record_internal.h"
 
@@ -253,28 +252,21 @@ struct ul_object *ul_record_append(struct ul_record *record, uint8_t kind,
 	return object_append(record, kind, &packed);
 }
 
-int ul_record_index(struct ul_record *record, struct ul_err *err)
+bool ul_record_index(struct ul_record *record)
 {
-	bool added = true;
 	size_t i;
 
-	if (!ul_map_reserve(&record->object_ids, record->object_count))
-		return ul_err_nomem(err);
 	for (i = 0; i < record->object_count; i++) {
 		const struct ul_object *object = &record->objects[i];
 		const char *packed = object->ns - 1;
 		size_t len =
 		    (size_t)(object->key - packed) + strlen(object->key) + 1;
 
-		if (!ul_map_put(&record->object_ids, packed, len, (uint32_t)i,
-				&added))
-			return ul_err_nomem(err);
-		if (!added)
-			return ul_err_set(err, UL_E_CORRUPT,
-					  "object %s stands there twice",
-					  object->key);
+		if (!ul_map_append(&record->object_ids, packed, len,
+				   (uint32_t)i))
+			return false;
 	}
-	return 0;
+	return ul_map_finish(&record->object_ids);
 }
 
 uint32_t ul_record_object(struct ul_record *record, uint8_t kind,

@@ -16,8 +16,9 @@ struct ul_object *ul_record_append(struct ul_record *record, uint8_t kind,
 				   const char *ns, const char *snapshotter,
 				   const char *key);
 
-/* 0; UL_E_CORRUPT where two have the same identity; UL_E_NOMEM. */
-int ul_record_index(struct ul_record *record, struct ul_err *err);
+/* The schema sees to it that no two have the same identity. False without
+ * memory. */
+bool ul_record_index(struct ul_record *record);
 
 /* Add a reason under the next number. False without memory. */
 bool ul_record_add_word(struct ul_record *record, const char *reason);

@@ -84,8 +84,12 @@ static uint32_t load_search(const struct ul_record *record, int64_t id)
 	return UL_OBJECT_NONE;
 }
 
-/* The object in row `id`, or NONE. */
-static uint32_t load_object_at(const struct load *load, int64_t id)
+/*
+ * The object in row `id`, or NONE, in two steps: many first steps, and then
+ * many second ones, are much faster than pairs of them, because what the
+ * second ones read from memory comes at the same time.
+ */
+static uint32_t load_place(const struct load *load, int64_t id)
 {
 	const struct ul_record *record = load->record;
 	uint64_t at;
@@ -93,7 +97,19 @@ static uint32_t load_object_at(const struct load *load, int64_t id)
 	if (!load->positions)
 		return load_search(record, id);
 	at = (uint64_t)id - (uint64_t)record->objects[0].row;
-	return at < load->span ? load->positions[at] : UL_OBJECT_NONE;
+	return at < load->span ? (uint32_t)at : UL_OBJECT_NONE;
+}
+
+static uint32_t load_placed(const struct load *load, uint32_t place)
+{
+	return !load->positions || place == UL_OBJECT_NONE
+		   ? place
+		   : load->positions[place];
+}
+
+static uint32_t load_object_at(const struct load *load, int64_t id)
+{
+	return load_placed(load, load_place(load, id));
 }
 
 /* Row numbers are mostly dense: then a table beats searching. */
@@ -107,7 +123,7 @@ static int load_positions(struct load *load)
 		return 0;
 	first = (uint64_t)record->objects[0].row;
 	span = (uint64_t)record->objects[count - 1].row - first + 1;
-	if (span / POSITIONS_PER_OBJECT > count)
+	if (span / POSITIONS_PER_OBJECT > count || span >= UL_OBJECT_NONE)
 		return 0;
 	load->positions = ul_malloc(span * sizeof *load->positions);
 	if (!load->positions)
@@ -210,8 +226,8 @@ static int load_objects(struct load *load)
 		if (rc)
 			return rc;
 	}
-	if (!rc)
-		rc = ul_record_index(load->record, load->err);
+	if (!rc && !ul_record_index(load->record))
+		rc = ul_err_nomem(load->err);
 	return rc ? rc : load_positions(load);
 }
 
@@ -255,14 +271,11 @@ static int load_object_refs(struct load *load, struct ul_object *object,
 
 	object->first_ref = (uint32_t)record->ref_count;
 	while (ul_refs_next(&at, end, object->row, &packed)) {
-		uint32_t target = load_object_at(load, packed.target_row);
-
-		if (target == UL_OBJECT_NONE ||
-		    packed.word >= record->word_count ||
+		if (packed.word >= record->word_count ||
 		    packed.kind > UL_REF_KIND_LAST)
 			break;
 		record->refs[record->ref_count++] = (struct ul_object_ref){
-			.target = target,
+			.target = load_place(load, packed.target_row),
 			.kind = packed.kind,
 			.reason = record->words[packed.word],
 		};
@@ -272,6 +285,22 @@ static int load_object_refs(struct load *load, struct ul_object *object,
 	}
 	return ul_err_set(load->err, UL_E_CORRUPT,
 			  "references of %s that make no sense", object->key);
+}
+
+static int load_targets(struct load *load)
+{
+	struct ul_record *record = load->record;
+	size_t i;
+
+	for (i = 0; i < record->ref_count; i++) {
+		struct ul_object_ref *ref = &record->refs[i];
+
+		ref->target = load_placed(load, ref->target);
+		if (ref->target == UL_OBJECT_NONE)
+			return ul_err_set(load->err, UL_E_CORRUPT,
+					  "references of no object");
+	}
+	return 0;
 }
 
 static int load_refs(struct load *load)
@@ -295,7 +324,7 @@ static int load_refs(struct load *load)
 					      packs + at, packs + end);
 		at = end;
 	}
-	return rc;
+	return rc ? rc : load_targets(load);
 }
 
 static int load_configs(struct load *load)

@@ -36,29 +36,34 @@ static void test_map__finds_what_was_put(void **state)
 	assert_int_equal(ul_map_get_str(&map, ""), UL_MAP_NONE);
 }
 
-static void test_map__room_made_before_is_enough(void **state)
+static void test_map__what_was_appended_is_found_at_the_end(void **state)
 {
 	struct ul_map map = UL_MAP_INIT;
 	uint32_t keys[1000], i;
 
 	(void)state;
 	ul_mem_countdown = 0;
-	assert_false(ul_map_reserve(&map, 1000));
-	ul_mem_countdown = 1;
-	assert_false(ul_map_reserve(&map, 1000));
-	ul_mem_countdown = -1;
-	assert_int_equal(ul_map_get_str(&map, "x"), UL_MAP_NONE);
-	assert_true(ul_map_reserve(&map, 1000));
+	assert_false(ul_map_append(&map, "x", 1, 0));
 	ul_mem_countdown = 0;
+	assert_false(ul_map_finish(&map));
+	ul_mem_countdown = -1;
+	assert_true(ul_map_finish(&map));
+	assert_int_equal(ul_map_get_str(&map, "x"), UL_MAP_NONE);
 	for (i = 0; i < 1000; i++) {
 		keys[i] = i;
-		assert_true(ul_map_set(&map, &keys[i], sizeof keys[i], i));
+		assert_true(
+		    ul_map_append(&map, &keys[i], sizeof keys[i], i + 7));
 	}
-	ul_mem_countdown = -1;
+	assert_true(ul_map_finish(&map));
 	for (i = 0; i < 1000; i++)
-		assert_int_equal(ul_map_get(&map, &keys[i], sizeof keys[i]), i);
-	assert_true(ul_map_reserve(&map, 10));
-	assert_int_equal(ul_map_get(&map, &keys[999], sizeof keys[0]), 999);
+		assert_int_equal(ul_map_get(&map, &keys[i], sizeof keys[i]),
+				 i + 7);
+	/* And goes on as any other. */
+	assert_true(ul_map_set(&map, "x", 1, 3));
+	assert_true(ul_map_set(&map, &keys[9], sizeof keys[9], 4));
+	assert_int_equal(map.len, 1001);
+	assert_int_equal(ul_map_get(&map, &keys[9], sizeof keys[9]), 4);
+	assert_int_equal(ul_map_get_str(&map, "x"), 3);
 	ul_map_release(&map);
 }
 
@@ -90,7 +95,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map__finds_what_was_put),
-		cmocka_unit_test(test_map__room_made_before_is_enough),
+		cmocka_unit_test(
+		    test_map__what_was_appended_is_found_at_the_end),
 		cmocka_unit_test(test_map__survives_every_allocation_failure),
 	};
 
