@@ -34,6 +34,13 @@ int ul_sweep_keep_names(struct ul_embedded *store,
 void ul_sweep_forget_names(struct ul_embedded *store);
 
 /*
+ * The index is still what the view saw, lock or no lock. UL_E_CONFLICT where
+ * it is not; UL_E_CORRUPT, UL_E_IO, UL_E_NOMEM.
+ */
+int ul_sweep_expect_roots(struct ul_embedded *store, const struct ul_view *view,
+			  struct ul_err *err);
+
+/*
  * Under index.json.lock, from here to ul_index_lock_drop(), which is the
  * caller's only where this is 0: the index is still what the view saw.
  * UL_E_CONFLICT, UL_E_BUSY, UL_E_IO.
@@ -48,6 +55,17 @@ int ul_sweep_batch_begin(struct ul_embedded *store, const struct ul_view *view,
  */
 int ul_in_place_settle(struct ul_embedded *store, const struct ul_view *view,
 		       struct ul_err *err);
+
+/*
+ * The record of an unpacked layer or snapshot as the trash remembers it, back
+ * where it is not there. In a transaction of its own. UL_E_DB, UL_E_IO.
+ */
+struct ul_trash_item;
+int ul_snapshot_row_back(struct ul_embedded *store,
+			 const struct ul_trash_item *item, struct ul_err *err);
+
+/* The folders that things are moved from and put back to, durably. UL_E_IO. */
+int ul_embedded_sync_folders(struct ul_embedded *store, struct ul_err *err);
 
 bool ul_embedded_is_full(struct ul_store *base, const struct ul_err *err);
 int ul_embedded_delete_in_place(struct ul_store *base,

@@ -1,5 +1,5 @@
 /*
- * Moving to the trash, deleting from it, and putting back (gc/INVARIANTS.md:
+ * Moving to the trash (gc/INVARIANTS.md:
  * I3, I6). Order of a sweep, each step durable before the next:
  *
  *	1. the index is what the view saw           (else nothing is done)
@@ -18,7 +18,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,11 +25,9 @@
 
 #include "base/arena.h"
 #include "base/beneath.h"
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/remove.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
 #include "store/embedded/form.h"
@@ -39,7 +36,6 @@
 #include "store/embedded/snapshot.h"
 #include "store/embedded/store.h"
 #include "store/embedded/trash.h"
-#include "store/oci/layout.h"
 #include "store/view.h"
 
 int ul_sweep_batch_begin(struct ul_embedded *store, const struct ul_view *view,
@@ -58,8 +54,8 @@ int ul_sweep_batch_begin(struct ul_embedded *store, const struct ul_view *view,
 	return rc;
 }
 
-static int roots_unchanged(struct ul_embedded *store,
-			   const struct ul_view *view, struct ul_err *err)
+int ul_sweep_expect_roots(struct ul_embedded *store, const struct ul_view *view,
+			  struct ul_err *err)
 {
 	int rc = ul_sweep_batch_begin(store, view, err);
 
@@ -324,10 +320,6 @@ static int move_batch(struct sweep *sweep, size_t *next, struct ul_swept *swept)
 	return rc;
 }
 
-static int snapshot_row_back(struct ul_embedded *store,
-			     const struct ul_trash_item *item,
-			     struct ul_err *err);
-
 /* What is left where it is has its records again. */
 static int rows_back(struct sweep *sweep, size_t first, struct ul_err *err)
 {
@@ -336,8 +328,8 @@ static int rows_back(struct sweep *sweep, size_t first, struct ul_err *err)
 
 	for (i = first; !rc && i < sweep->record.item_count; i++) {
 		if (sweep->record.items[i].kind == UL_KIND_SNAPSHOT)
-			rc = snapshot_row_back(sweep->store,
-					       &sweep->record.items[i], err);
+			rc = ul_snapshot_row_back(sweep->store,
+						  &sweep->record.items[i], err);
 	}
 	return rc;
 }
@@ -367,68 +359,11 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 	return swept->is_cut ? 0 : rc;
 }
 
-int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
-			    struct ul_err *err)
-{
-	const char *name = ul_digest_alg_name(alg);
-
-	if (mkdirat(store->blobs_fd, name, 0755) && errno != EEXIST)
-		return ul_err_sys(err, "make directory blobs/%s", name);
-	return 0;
-}
-
-int ul_embedded_blob_folder_open(struct ul_embedded *store, uint8_t alg,
-				 int *ret_fd, struct ul_err *err)
-{
-	int rc;
-
-	if (store->blobs_fd < 0)
-		return 0;
-	rc = ul_dir_open(store->blobs_fd, ul_digest_alg_name(alg), ret_fd, err);
-	return rc == UL_E_ABSENT ||
-		       (rc == UL_E_IO &&
-			(err->sys_errno == ELOOP || err->sys_errno == ENOTDIR))
-		   ? 0
-		   : rc;
-}
-
-int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err)
-{
-	uint8_t alg;
-	int rc = 0;
-
-	if (store->blobs_fd >= 0)
-		rc = ul_fd_sync(store->blobs_fd, "blobs", err);
-	for (alg = UL_DIGEST_SHA256; !rc && ul_digest_size(alg); alg++) {
-		ul_cleanup(ul_closep) int fd = -1;
-
-		rc = ul_embedded_blob_folder_open(store, alg, &fd, err);
-		if (fd >= 0)
-			rc = ul_fd_sync(fd, ul_digest_alg_name(alg), err);
-	}
-	return rc;
-}
-
-/* The folders that things are moved from and put back to. */
-static int folders_sync(struct ul_embedded *store, struct ul_err *err)
-{
-	const int fds[] = { store->snapshots_fd, store->ingest_fd,
-			    store->oci_fd };
-	size_t i;
-	int rc = ul_embedded_sync_blobs(store, err);
-
-	for (i = 0; !rc && i < ul_array_len(fds); i++) {
-		if (fds[i] >= 0)
-			rc = ul_fd_sync(fds[i], "the store's folders", err);
-	}
-	return rc;
-}
-
 static int sweep_sync(struct sweep *sweep)
 {
 	int rc = ul_fd_sync(sweep->dir_fd, "trash", sweep->err);
 
-	return rc ? rc : folders_sync(sweep->store, sweep->err);
+	return rc ? rc : ul_embedded_sync_folders(sweep->store, sweep->err);
 }
 
 /* What was kept with the names, into the record that takes its place. */
@@ -451,7 +386,7 @@ static int sweep_content(struct sweep *sweep)
 
 static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 {
-	int rc = roots_unchanged(sweep->store, sweep->view, sweep->err);
+	int rc = ul_sweep_expect_roots(sweep->store, sweep->view, sweep->err);
 
 	if (!rc)
 		rc = sweep_content(sweep);
@@ -537,493 +472,4 @@ int ul_embedded_sweep(struct ul_store *base, const struct ul_view *view,
 	assert(store->is_locked);
 	rc = sweep_parts(store, view, request, ret_swept, err);
 	return rc ? ul_err_wrap(err, "sweeping") : 0;
-}
-
-/* "trash/DIR/NAME" as "trash/DIR/gone-NAME"; as it is where it is that. */
-static char *gone_path(const char *path)
-{
-	const char *name = strrchr(path, '/') + 1;
-	size_t gone = strlen(UL_TRASH_GONE);
-
-	if (!strncmp(name, UL_TRASH_GONE, gone))
-		return ul_strdup(path);
-	return ul_asprintf("%.*s" UL_TRASH_GONE "%s", (int)(name - path), path,
-			   name);
-}
-
-/* Rename one tree to be deleted. A file is gone whole or not at all. */
-static int doom_one(struct ul_embedded *store, const char *path, bool is_tree,
-		    struct ul_names *doomed, struct ul_err *err)
-{
-	ul_cleanup(ul_freep) char *gone =
-	    is_tree ? gone_path(path) : ul_strdup(path);
-	ul_cleanup(ul_closep) int fd = -1;
-	const char *name;
-	int rc;
-
-	if (!gone || !ul_names_add(doomed, gone))
-		return ul_err_nomem(err);
-	if (!strcmp(gone, path))
-		return 0;
-	rc = ul_beneath_open(store->root_fd, path, &fd, &name, err);
-	if (rc)
-		return rc == UL_E_ABSENT ? 0 : rc;
-	if (renameat(fd, name, fd, strrchr(gone, '/') + 1) && errno != ENOENT)
-		return ul_err_sys(err, "rename %s", path);
-	return 0;
-}
-
-static bool is_same_folder(const char *a, const char *b)
-{
-	size_t len = (size_t)(strrchr(a, '/') - a);
-
-	return !strncmp(a, b, len + 1) && !strchr(b + len + 1, '/');
-}
-
-/* From the open folder, so that nothing on the way leads elsewhere. */
-static int folder_remove(struct ul_embedded *store, char *const *paths,
-			 size_t count, struct ul_swept *swept,
-			 struct ul_err *err)
-{
-	ul_cleanup(ul_freep) const char **names =
-	    ul_malloc(count * sizeof *names);
-	ul_cleanup(ul_closep) int fd = -1;
-	struct ul_removed removed = { 0 };
-	size_t i;
-	int rc;
-
-	if (!names)
-		return ul_err_nomem(err);
-	for (i = 0; i < count; i++)
-		names[i] = strrchr(paths[i], '/') + 1;
-	rc = ul_beneath_open(store->root_fd, paths[0], &fd, &names[0], err);
-	if (rc)
-		return rc == UL_E_ABSENT ? 0 : rc;
-	rc = ul_remove_trees(fd, names, count, &removed, err);
-	swept->freed_bytes += removed.freed_bytes;
-	return rc;
-}
-
-/* All that can be; the first failure is told. */
-static int doomed_remove(struct ul_embedded *store,
-			 const struct ul_names *doomed, struct ul_swept *swept,
-			 struct ul_err *err)
-{
-	struct ul_err other = UL_ERR_INIT;
-	size_t i, end;
-	int rc = 0;
-
-	for (i = 0; i < doomed->len; i = end) {
-		for (end = i + 1;
-		     end < doomed->len &&
-		     is_same_folder(doomed->names[i], doomed->names[end]);)
-			end++;
-		if (rc)
-			folder_remove(store, doomed->names + i, end - i, swept,
-				      &other);
-		else
-			rc = folder_remove(store, doomed->names + i, end - i,
-					   swept, err);
-	}
-	swept->freed_count += doomed->len;
-	return rc;
-}
-
-static int trash_sync_dirs(struct ul_embedded *store, struct ul_err *err)
-{
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	size_t i;
-	int rc = ul_trash_folders(store, &names, err);
-
-	for (i = 0; !rc && i < names.len; i++) {
-		ul_cleanup(ul_closep) int fd =
-		    openat(store->trash_fd, names.names[i],
-			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-		if (fd >= 0)
-			rc = ul_fd_sync(fd, "trash", err);
-	}
-	return rc;
-}
-
-/* I1: what is needed again is put back, never deleted. */
-static int doom_all(struct ul_embedded *store, const struct ul_view *view,
-		    const size_t *positions, size_t count,
-		    struct ul_names *doomed, struct ul_err *err)
-{
-	size_t i, trees = 0;
-	int rc = 0;
-
-	for (i = 0; !rc && i < count; i++) {
-		const struct ul_view_trash *trash = &view->trash[positions[i]];
-		bool is_tree = trash->kind != UL_KIND_BLOB;
-
-		if (trash->is_wanted)
-			continue;
-		trees += is_tree;
-		rc = doom_one(store, view->record.objects[trash->object].key,
-			      is_tree, doomed, err);
-	}
-	return rc || !trees ? rc : trash_sync_dirs(store, err);
-}
-
-static int doom_moved(struct ul_embedded *store, const struct ul_swept *moved,
-		      struct ul_names *doomed, struct ul_err *err)
-{
-	size_t i;
-	int rc = 0;
-
-	for (i = 0; !rc && i < moved->files.len; i++)
-		rc = doom_one(store, moved->files.names[i], false, doomed, err);
-	for (i = 0; !rc && i < moved->trees.len; i++)
-		rc = doom_one(store, moved->trees.names[i], true, doomed, err);
-	return rc || !moved->trees.len ? rc : trash_sync_dirs(store, err);
-}
-
-int ul_embedded_empty_trash(struct ul_store *base, const struct ul_view *view,
-			    const size_t *positions, size_t count,
-			    const struct ul_swept *moved, bool forget_names,
-			    struct ul_swept *ret_swept, struct ul_err *err)
-{
-	struct ul_embedded *store = (struct ul_embedded *)base;
-	ul_cleanup(ul_names_release) struct ul_names doomed = UL_NAMES_INIT;
-	int rc;
-
-	assert(store->is_locked);
-	rc = roots_unchanged(store, view, err);
-	if (!rc)
-		rc = doom_all(store, view, positions, count, &doomed, err);
-	if (!rc && moved)
-		rc = doom_moved(store, moved, &doomed, err);
-	if (!rc)
-		rc = doomed_remove(store, &doomed, ret_swept, err);
-	if (!rc)
-		rc =
-		    ul_trash_tidy(store, view->as_of_unix_s, forget_names, err);
-	return rc ? ul_err_wrap(err, "emptying the trash") : 0;
-}
-
-static int snapshot_row_back(struct ul_embedded *store,
-			     const struct ul_trash_item *item,
-			     struct ul_err *err)
-{
-	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
-	int64_t row;
-	int rc = ul_embedded_change_begin(store, &tx, err);
-
-	if (!rc)
-		rc = ul_embedded_store_row(store, &row, err);
-	if (!rc)
-		rc =
-		    ul_stmt_get(store->db, UL_SQL_SNAPSHOT_PUT_BACK, &add, err);
-	if (rc)
-		return rc;
-	ul_stmt_bind_i64(add, ":store", row);
-	ul_stmt_bind_text(add, ":key", item->key);
-	ul_stmt_bind_text(add, ":parent", item->parent);
-	ul_stmt_bind_i64(add, ":created", item->created_unix_s);
-	rc = ul_stmt_run(add, err);
-	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
-}
-
-static bool is_there(int dirfd, const char *path)
-{
-	return !faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW);
-}
-
-/* Only that of sha256 is part of every layout: others go where they become
- * empty. */
-static int blob_folder_make(struct ul_embedded *store, const char *key,
-			    struct ul_err *err)
-{
-	struct ul_digest digest;
-
-	if (!ul_digest_parse(key, &digest))
-		return 0;
-	return ul_embedded_blob_folder(store, digest.alg, err);
-}
-
-/* The same as item_back(). */
-static int item_rename(struct ul_embedded *store, const char *from,
-		       const char *to, struct ul_err *err)
-{
-	ul_cleanup(ul_closep) int from_fd = -1, to_fd = -1;
-	const char *from_name, *to_name;
-	int rc =
-	    ul_beneath_open(store->trash_fd, from, &from_fd, &from_name, err);
-
-	if (!rc)
-		rc = ul_beneath_open(store->root_fd, to, &to_fd, &to_name, err);
-	if (rc)
-		return rc == UL_E_ABSENT ? 0 : rc;
-	if (!renameat2(from_fd, from_name, to_fd, to_name, RENAME_NOREPLACE))
-		return 1;
-	if (errno == ENOENT || errno == EEXIST)
-		return 0;
-	return ul_err_sys(err, "put back %s", to);
-}
-
-/*
- * 1 put back, 0 not there, or its place is taken. The record goes first: a
- * folder without one is nobody's, while a record whose folder still lies in
- * the trash wants it back.
- */
-static int item_back(struct ul_embedded *store, const char *dir,
-		     const struct ul_trash_item *item, struct ul_err *err)
-{
-	char path[512];
-	int rc = 0;
-
-	snprintf(path, sizeof path, "%s/%s", dir, item->name);
-	if (!is_there(store->trash_fd, path) ||
-	    is_there(store->root_fd, item->path))
-		return 0;
-	if (item->kind == UL_KIND_SNAPSHOT && store->is_full)
-		return ul_err_set(
-		    err, UL_E_REFUSED,
-		    "snapshot %s lies in the trash, is needed "
-		    "again, and cannot be put back while the disk "
-		    "is full",
-		    item->key);
-	if (item->kind == UL_KIND_SNAPSHOT)
-		rc = snapshot_row_back(store, item, err);
-	if (item->kind == UL_KIND_BLOB)
-		rc = blob_folder_make(store, item->key, err);
-	if (rc)
-		return rc;
-	return item_rename(store, path, item->path, err);
-}
-
-/* Which items of a trash folder go back: the wanted ones, or all of a run. */
-struct back {
-	struct ul_embedded *store;
-	const struct ul_map *wanted; /* paths; NULL: all */
-	size_t count;
-	struct ul_err *err;
-};
-
-static bool back_wants(const struct back *back, const char *dir,
-		       const struct ul_trash_item *item)
-{
-	char path[512];
-
-	if (!back->wanted)
-		return true;
-	snprintf(path, sizeof path, "%s/%s/%s", back->store->form->trash, dir,
-		 item->name);
-	return ul_map_get_str(back->wanted, path) != UL_MAP_NONE;
-}
-
-static int back_dir(struct back *back, const char *dir,
-		    const struct ul_trash_record *record)
-{
-	size_t i;
-
-	for (i = 0; i < record->item_count; i++) {
-		int rc;
-
-		if (!back_wants(back, dir, &record->items[i]))
-			continue;
-		rc = item_back(back->store, dir, &record->items[i], back->err);
-		if (rc < 0)
-			return rc;
-		back->count += (size_t)rc;
-	}
-	return 0;
-}
-
-static bool wanted_list(const struct ul_view *view, struct ul_map *wanted)
-{
-	size_t i;
-
-	for (i = 0; i < view->trash_count; i++) {
-		const struct ul_view_trash *trash = &view->trash[i];
-		const char *path = view->record.objects[trash->object].key;
-
-		if (trash->is_wanted &&
-		    !ul_map_set(wanted, path, strlen(path), 1))
-			return false;
-	}
-	return true;
-}
-
-int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
-			size_t *ret_count, struct ul_err *err)
-{
-	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
-	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
-	ul_cleanup(ul_map_release) struct ul_map wanted = UL_MAP_INIT;
-	struct back back = { (struct ul_embedded *)base, &wanted, 0, err };
-	size_t i;
-	int rc = 0;
-
-	*ret_count = 0;
-	if (back.store->is_locked)
-		rc = ul_trash_tidy_stopped(back.store, view->as_of_unix_s, err);
-	if (!rc && back.store->is_locked && !back.store->is_full)
-		rc = ul_in_place_settle(back.store, view, err);
-	if (rc)
-		return ul_err_wrap(err, "tidying up");
-	if (!wanted_list(view, &wanted))
-		return ul_err_nomem(err);
-	if (!wanted.len)
-		return 0;
-	assert(back.store->is_locked);
-	rc = ul_trash_folders(back.store, &dirs, err);
-	for (i = 0; !rc && i < dirs.len; i++) {
-		struct ul_trash_record record;
-		struct ul_err ignored = UL_ERR_INIT;
-
-		if (!ul_trash_read(back.store->trash_fd, back.store->form,
-				   dirs.names[i], &arena, &record, &ignored))
-			rc = back_dir(&back, dirs.names[i], &record);
-	}
-	if (!rc)
-		rc = folders_sync(back.store, err);
-	if (!rc)
-		rc = ul_trash_tidy(back.store, view->as_of_unix_s, false, err);
-	if (rc)
-		return ul_err_wrap(err, "putting back what is needed again");
-	*ret_count = back.count;
-	return 0;
-}
-
-static bool entry_is_there(const struct ul_layout_index *index,
-			   const struct ul_layout_entry *wanted)
-{
-	size_t i;
-
-	for (i = 0; i < ul_layout_index_count(index); i++) {
-		const struct ul_layout_entry *entry =
-		    ul_layout_index_entry(index, i);
-
-		/* A name that stands for something else by now stays so. */
-		if (wanted->name && entry->name &&
-		    !strcmp(wanted->name, entry->name))
-			return true;
-		if (!wanted->name && !entry->name &&
-		    ul_digest_equal(&wanted->descriptor.digest,
-				    &entry->descriptor.digest))
-			return true;
-	}
-	return false;
-}
-
-/* 1: added, 0: it is there, or its name is taken. */
-static int entry_back(struct ul_layout_index *index, const char *json,
-		      struct ul_err *err)
-{
-	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *one =
-	    ul_layout_index_new();
-	int rc;
-
-	if (!one)
-		return ul_err_nomem(err);
-	rc = ul_layout_index_add_dumped(one, json, strlen(json), err);
-	if (rc || entry_is_there(index, ul_layout_index_entry(one, 0)))
-		return rc;
-	rc = ul_layout_index_add_dumped(index, json, strlen(json), err);
-	return rc ? rc : 1;
-}
-
-static int entries_back(struct ul_embedded *store,
-			const struct ul_trash_record *record, size_t *count,
-			struct ul_err *err)
-{
-	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	size_t i, added = 0;
-	struct ul_index_stamp stamp;
-	int rc = ul_embedded_index_read(store, &index, &stamp, err);
-
-	for (i = 0; rc >= 0 && i < record->entry_count; i++) {
-		rc = entry_back(index, record->entries[i], err);
-		added += rc > 0;
-	}
-	if (rc < 0)
-		return rc;
-	*count += added;
-	return added ? ul_embedded_index_write(store, index, &stamp, err) : 0;
-}
-
-static int lost_say(struct back *back, const char *kind, const char *key)
-{
-	return ul_err_set(back->err, UL_E_CONFLICT,
-			  "%s %s is gone from the trash: what was left is back "
-			  "in its place, names are not",
-			  kind, key);
-}
-
-/* Another run may have taken it since, or this one was stopped before. */
-static int undo_check_content(struct back *back,
-			      const struct ul_trash_record *record)
-{
-	ul_cleanup(ul_trash_lies_release) struct ul_trash_lies lies =
-	    UL_TRASH_LIES_INIT;
-	const char *lost;
-	int rc = ul_trash_lies_read(back->store, &lies, back->err);
-
-	if (rc)
-		return rc;
-	lost = ul_trash_lost(back->store, &lies, record);
-	return lost ? lost_say(back, "the file", lost) : 0;
-}
-
-/* Names come back only to content that is all there. */
-static int undo_check(struct back *back, const struct ul_trash_record *record)
-{
-	size_t i;
-
-	for (i = 0; record->entry_count && i < record->item_count; i++) {
-		if (!is_there(back->store->root_fd, record->items[i].path))
-			return lost_say(back,
-					ul_kind_name(record->items[i].kind),
-					record->items[i].key);
-	}
-	return undo_check_content(back, record);
-}
-
-static int undo_dir(struct back *back, const char *dir,
-		    const struct ul_trash_record *record)
-{
-	int rc = back_dir(back, dir, record);
-
-	if (!rc)
-		rc = folders_sync(back->store, back->err);
-	if (!rc)
-		rc = undo_check(back, record);
-	if (!rc)
-		rc = entries_back(back->store, record, &back->count, back->err);
-	return rc ? rc : ul_trash_undone(back->store, dir, back->err);
-}
-
-int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
-		     struct ul_err *err)
-{
-	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
-	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
-	struct back back = { (struct ul_embedded *)base, NULL, 0, err };
-	size_t i;
-	int rc;
-
-	assert(back.store->is_locked);
-	rc = ul_trash_folders(back.store, &dirs, err);
-	for (i = 0; !rc && i < dirs.len; i++) {
-		struct ul_trash_record record;
-		struct ul_err ignored = UL_ERR_INIT;
-
-		if (!ul_trash_read(back.store->trash_fd, back.store->form,
-				   dirs.names[i], &arena, &record, &ignored) &&
-		    record.run == run && ul_trash_is_ours(back.store, &record))
-			rc = undo_dir(&back, dirs.names[i], &record);
-	}
-	if (!rc && !back.count)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "the trash no longer holds anything of run "
-				  "%" PRId64,
-				  run);
-	if (rc)
-		return ul_err_wrap(err, "undoing run %" PRId64, run);
-	*ret_count = back.count;
-	return 0;
 }

@@ -28,7 +28,7 @@ ullage import --quiet "$(sample buildx-zstd.tar)" >/dev/null || fail import
 ullage images --json | jq -r '.images[] | "\(.names[0]) \(.digest)"' | sort >here
 [ "$(wc -l <here)" = 4 ] || fail "what is here: $(cat here)"
 ullage export --quiet $(cut -d' ' -f1 here) -o out.tar >/dev/null || fail export
-ctr -a sock images import out.tar >said 2>&1 || fail "ctr: $(cat said)"
+ctr -a sock images import --all-platforms out.tar >said 2>&1 || fail "ctr: $(cat said)"
 ctr -a sock images list | awk 'NR > 1 { print $1, $3 }' | sort >there
 diff here there || fail "containerd has something else"
 ctr -a sock content list -q | sort >blobs
