@@ -336,7 +336,8 @@ static int rows_back(struct sweep *sweep, size_t first, struct ul_err *err)
 
 /*
  * Others who are met in the middle are no failure: what was moved by then was
- * garbage, or comes back (I6).
+ * garbage, or comes back (I6). Whatever ends the moving, what was not moved
+ * has its records again.
  */
 static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 {
@@ -349,12 +350,15 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 			ul_index_lock_pause(&sweep->store->index_lock);
 		rc = move_batch(sweep, &next, swept);
 	}
-	if (rc != UL_E_CONFLICT && rc != UL_E_BUSY)
-		return rc;
-	if (rows_back(sweep, next, &second)) {
+	if (!rc)
+		return 0;
+	if (rows_back(sweep, next, &second) &&
+	    (rc == UL_E_CONFLICT || rc == UL_E_BUSY)) {
 		*sweep->err = second;
 		return second.code;
 	}
+	if (rc != UL_E_CONFLICT && rc != UL_E_BUSY)
+		return rc;
 	swept->is_cut = next > 0;
 	return swept->is_cut ? 0 : rc;
 }
