@@ -1,3 +1,5 @@
+/* The folders of a store that blobs and trees are moved from and put back to.
+ */
 #include "store/embedded/ops.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * Moving to the trash (gc/INVARIANTS.md:
- * I3, I6). Order of a sweep, each step durable before the next:
+ * Moving to the trash (gc/INVARIANTS.md: I3, I6). Order of a sweep, each step
+ * durable before the next:
  *
  *	1. the index is what the view saw           (else nothing is done)
  *	2. trash/DATABASE-RUN-RANDOM/record.json says what will lie there
@@ -343,7 +343,7 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 {
 	struct ul_err second = UL_ERR_INIT;
 	size_t next = 0;
-	int rc = 0;
+	int rc = 0, back;
 
 	while (!rc && next < sweep->record.item_count) {
 		if (next)
@@ -352,15 +352,13 @@ static int sweep_move(struct sweep *sweep, struct ul_swept *swept)
 	}
 	if (!rc)
 		return 0;
-	if (rows_back(sweep, next, &second) &&
-	    (rc == UL_E_CONFLICT || rc == UL_E_BUSY)) {
-		*sweep->err = second;
-		return second.code;
-	}
+	back = rows_back(sweep, next, &second);
 	if (rc != UL_E_CONFLICT && rc != UL_E_BUSY)
 		return rc;
-	swept->is_cut = next > 0;
-	return swept->is_cut ? 0 : rc;
+	if (back)
+		*sweep->err = second;
+	swept->is_cut = !back && next > 0;
+	return back ? back : swept->is_cut ? 0 : rc;
 }
 
 static int sweep_sync(struct sweep *sweep)
