@@ -163,6 +163,16 @@ int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err)
 	return 0;
 }
 
+int ul_dir_is_empty(int dirfd, bool *ret_empty, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	int rc = ul_dir_names(dirfd, &names, err);
+
+	if (!rc)
+		*ret_empty = names.len == 0;
+	return rc;
+}
+
 static int file_read_open(int fd, const char *path, size_t max_bytes,
 			  struct ul_buf *buf, struct ul_err *err)
 {

@@ -64,6 +64,9 @@ struct ul_names {
 int ul_dir_names(int dirfd, struct ul_names *ret_names, struct ul_err *err);
 void ul_names_release(struct ul_names *names);
 
+/* UL_E_IO, UL_E_NOMEM. */
+int ul_dir_is_empty(int dirfd, bool *ret_empty, struct ul_err *err);
+
 /* Append a copy, in no order. False without memory. */
 bool ul_names_add(struct ul_names *names, const char *name);
 

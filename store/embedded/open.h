@@ -30,6 +30,19 @@ struct ul_embedded *ul_embedded_new(const struct ul_form *form,
 int ul_embedded_open_db(struct ul_embedded *store, struct ul_err *err);
 
 /*
+ * What store-id says, or why it says nothing (identity_problem): that is no
+ * failure, for reports still work. UL_E_IO, UL_E_NOMEM.
+ */
+int ul_embedded_identity_load(struct ul_embedded *store, struct ul_err *err);
+
+/*
+ * A database that does not know the store, or is behind, and an empty store
+ * belong together from now on; nothing is done where it is otherwise. Takes
+ * and drops the lock. UL_E_BUSY, UL_E_DB, UL_E_IO, UL_E_NOMEM.
+ */
+int ul_embedded_adopt_empty(struct ul_embedded *store, struct ul_err *err);
+
+/*
  * oci-layout says a version that is ours to read; waits a little for a writer
  * that truncates it. UL_E_CORRUPT, UL_E_ABSENT (no such file), UL_E_IO,
  * UL_E_NOMEM.

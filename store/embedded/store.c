@@ -1,36 +1,31 @@
+/*
+ * A store's handle: making the folders, opening them and the database, closing
+ * all; and its index.
+ */
 #include "store/embedded/store.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
-#include "base/clock.h"
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/patience.h"
 #include "store/db/db.h"
-#include "store/db/stmt.h"
 #include "store/embedded/form.h"
 #include "store/embedded/identity.h"
 #include "store/embedded/open.h"
 #include "store/embedded/ops.h"
-#include "store/embedded/reserve.h"
 #include "store/limits.h"
-#include "store/oci/json.h"
-#include "store/oci/layout.h"
 
 enum { LOCK_WAIT_MS = 30000, DAMAGE_WAIT_MS = 5000, LAYOUT_RETRY_MS = 500 };
 
@@ -152,16 +147,6 @@ static int make_file(int dirfd, const char *name, const char *text,
 	return ul_file_replace(dirfd, name, text, strlen(text), 0644, err);
 }
 
-static int dir_is_empty(int fd, bool *ret_empty, struct ul_err *err)
-{
-	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
-	int rc = ul_dir_names(fd, &names, err);
-
-	if (!rc)
-		*ret_empty = names.len == 0;
-	return rc;
-}
-
 static int make_identity(int root_fd, struct ul_err *err)
 {
 	char uid[33];
@@ -194,7 +179,7 @@ static int embedded_make(int root_fd, struct ul_err *err)
 	if (!rc)
 		rc = ul_dir_open(oci_fd, "blobs/sha256", &blobs_fd, err);
 	if (!rc)
-		rc = dir_is_empty(blobs_fd, &is_empty, err);
+		rc = ul_dir_is_empty(blobs_fd, &is_empty, err);
 	if (!rc && is_empty)
 		rc = make_file(oci_fd, "index.json",
 			       "{\"schemaVersion\":2,\"manifests\":[]}", err);
@@ -221,24 +206,6 @@ int ul_layout_marker_wait(struct ul_embedded *store, struct ul_err *err)
 	return rc;
 }
 
-/*
- * What cannot be understood stands between store and database, as much as
- * what says something else: no reason to show nothing.
- */
-static int identity_load(struct ul_embedded *store, struct ul_err *err)
-{
-	int rc = ul_identity_read(store->root_fd, store->uid,
-				  &store->generation, err);
-
-	*store->identity_problem = '\0';
-	if (rc != UL_E_CORRUPT && rc != UL_E_ABSENT && rc != UL_E_LIMIT)
-		return rc;
-	*store->uid = '\0';
-	snprintf(store->identity_problem, sizeof store->identity_problem,
-		 "%.150s", err->msg);
-	return 0;
-}
-
 static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 {
 	const struct {
@@ -262,7 +229,7 @@ static int embedded_open_dirs(struct ul_embedded *store, struct ul_err *err)
 		err->code = UL_E_CORRUPT;
 		return ul_err_wrap(err, "%s is not whole", store->path);
 	}
-	return rc ? rc : identity_load(store, err);
+	return rc ? rc : ul_embedded_identity_load(store, err);
 }
 
 /* 0 made or there, 1 no right to write here, negative: failed. */
@@ -290,112 +257,6 @@ static int embedded_prepare(struct ul_embedded *store, struct ul_err *err)
 		return rc;
 	rc = embedded_make(store->root_fd, err);
 	flock(store->root_fd, LOCK_UN);
-	return rc;
-}
-
-/* What the database has for this store: "" and 0 for none. */
-static int db_identity(struct ul_embedded *store, char ret_uid[33],
-		       int64_t *ret_generation, struct ul_err *err)
-{
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL;
-	int rc = ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, err);
-
-	ret_uid[0] = '\0';
-	*ret_generation = 0;
-	if (rc)
-		return rc;
-	ul_stmt_bind_text(find, ":kind", store->form->kind);
-	ul_stmt_bind_text(find, ":path", store->record_path);
-	rc = ul_stmt_next(find, err);
-	if (rc > 0 && ul_stmt_text_len(find, 1) == 32) {
-		memcpy(ret_uid, ul_stmt_text(find, 1), 33);
-		*ret_generation = ul_stmt_i64(find, 2);
-	}
-	return rc < 0 ? rc : 0;
-}
-
-static int has_no_blobs(struct ul_embedded *store, bool *ret_none,
-			struct ul_err *err)
-{
-	bool is_empty = true;
-	uint8_t alg;
-	int rc = 0;
-
-	for (alg = UL_DIGEST_SHA256; is_empty && !rc && ul_digest_size(alg);
-	     alg++) {
-		ul_cleanup(ul_closep) int fd = -1;
-
-		rc = ul_dir_open(store->blobs_fd, ul_digest_alg_name(alg), &fd,
-				 err);
-		if (!rc)
-			rc = dir_is_empty(fd, &is_empty, err);
-		else if (rc == UL_E_ABSENT && alg != UL_DIGEST_SHA256)
-			rc = 0;
-	}
-	if (!rc)
-		*ret_none = is_empty;
-	return rc;
-}
-
-static int generation_in_db(struct ul_embedded *store, int64_t generation,
-			    struct ul_err *err);
-
-static int may_adopt(struct ul_embedded *store, bool *ret_may,
-		     struct ul_err *err)
-{
-	bool no_blobs = false, no_snapshots = false;
-	int64_t generation;
-	char uid[33];
-	int rc = db_identity(store, uid, &generation, err);
-
-	if (!rc && !*store->identity_problem &&
-	    ul_embedded_is_mismatched(store, uid, generation)) {
-		rc = has_no_blobs(store, &no_blobs, err);
-		if (!rc)
-			rc = dir_is_empty(store->snapshots_fd, &no_snapshots,
-					  err);
-	}
-	if (!rc)
-		*ret_may = no_blobs && no_snapshots;
-	return rc;
-}
-
-/*
- * What lies in the trash of a store that is taken over is another database's,
- * or of a time that this one has not seen and in which its runs had the
- * numbers of those to come: with a new id none of it is its own.
- */
-static int disown_trash(struct ul_embedded *store, struct ul_err *err)
-{
-	bool is_empty = false;
-	int rc = dir_is_empty(store->trash_fd, &is_empty, err);
-
-	if (!rc && !is_empty)
-		rc = ul_db_renew_uid(store->db, err);
-	return rc ? rc : ul_db_uid(store->db, store->db_uid, err);
-}
-
-/*
- * A database that does not know the store, or is behind, and an empty store
- * belong together from now on. Looked at again under the lock: meanwhile
- * another process may have filled it.
- */
-static int embedded_adopt(struct ul_embedded *store, struct ul_err *err)
-{
-	bool may;
-	int rc = may_adopt(store, &may, err);
-
-	if (rc || !may)
-		return rc;
-	rc = ul_embedded_lock(store, err);
-	if (rc)
-		return rc;
-	rc = may_adopt(store, &may, err);
-	if (!rc && may)
-		rc = disown_trash(store, err);
-	if (!rc && may)
-		rc = ul_embedded_identify(store, err);
-	ul_embedded_unlock(store);
 	return rc;
 }
 
@@ -451,7 +312,7 @@ int ul_embedded_open(const char *state_path, struct ul_embedded **ret_store,
 	if (!rc)
 		rc = ul_embedded_open_db(store, err);
 	if (!rc && store->is_writable)
-		rc = embedded_adopt(store, err);
+		rc = ul_embedded_adopt_empty(store, err);
 	if (rc)
 		return ul_err_wrap(err, "opening the store in %s", state_path);
 	*ret_store = ul_steal(store);
@@ -489,155 +350,6 @@ int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
 	return 0;
 }
 
-/* What was opened from memory because the disk is full, opened after all. */
-static int reopen_db(struct ul_embedded *store, struct ul_err *err)
-{
-	struct ul_db *db = NULL;
-	int rc = store->is_stateless ? ul_dir_make(store->state_path, err) : 0;
-
-	if (!rc)
-		rc = ul_db_open(store->db_path, UL_DB_WRITE, &db, err);
-	if (rc)
-		return rc;
-	ul_db_close(store->db);
-	store->db = store->base.db = db;
-	store->is_writable = true;
-	store->is_from_memory = store->is_stateless = false;
-	*store->problem = '\0';
-	return 0;
-}
-
-/* What others may have changed while there was no lock. */
-static int lock_load(struct ul_embedded *store, struct ul_err *err)
-{
-	int rc = ul_db_uid(store->db, store->db_uid, err);
-
-	if (rc)
-		return rc;
-	return store->form->is_ours ? identity_load(store, err)
-				    : ul_trash_reopen(store, err);
-}
-
-static int lock_take(struct ul_embedded *store, struct ul_err *err)
-{
-	int rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
-			    store->waiting, store->waiting_arg, err);
-
-	if (rc)
-		return rc;
-	store->is_locked = true;
-	store->trash_folder[0] = '\0';
-	ul_reserve_release(store->state_path);
-	rc = *store->problem ? reopen_db(store, err) : 0;
-	if (rc == UL_E_NOMEM)
-		return rc;
-	if (rc) {
-		int sys_errno = err->sys_errno;
-
-		ul_err_set(err, UL_E_REFUSED, "nothing can be changed: %s",
-			   store->problem);
-		err->sys_errno = sys_errno;
-		return UL_E_REFUSED;
-	}
-	return lock_load(store, err);
-}
-
-/* Whether there is nothing to be read: no database was ever made. */
-static bool db_is_none(const struct ul_embedded *store)
-{
-	struct stat st;
-
-	return store->is_stateless &&
-	       (stat(store->db_path, &st) ? errno == ENOENT : !st.st_size);
-}
-
-/*
- * I11: leases and pins are what the database says under the lock. What was
- * read of it before may be older than the last change of another process.
- */
-static int reread_db(struct ul_embedded *store, struct ul_err *err)
-{
-	struct ul_db *db = NULL;
-	int rc;
-
-	if (!*store->problem || db_is_none(store))
-		return 0;
-	rc = ul_db_open(store->db_path, UL_DB_STILL, &db, err);
-	if (rc == UL_E_NOMEM)
-		return rc;
-	if (rc)
-		return ul_err_set(err, UL_E_REFUSED,
-				  "what is leased or pinned cannot be read, so "
-				  "that nothing was deleted: %s",
-				  rc == UL_E_ABSENT ? store->problem
-						    : err->msg);
-	ul_db_close(store->db);
-	store->db = store->base.db = db;
-	store->is_from_memory = false;
-	return 0;
-}
-
-int ul_embedded_lock_full(struct ul_embedded *store, struct ul_err *err)
-{
-	int rc;
-
-	if (store->is_absent)
-		return ul_err_set(err, UL_E_ABSENT, "there is no store in %s",
-				  store->state_path);
-	rc = ul_fd_lock(store->root_fd, true, store->lock_wait_ms,
-			store->waiting, store->waiting_arg, err);
-	if (rc)
-		return ul_err_wrap(err, "changing %s", store->path);
-	store->is_locked = store->is_full = true;
-	store->trash_folder[0] = '\0';
-	rc = reread_db(store, err);
-	if (!rc)
-		rc = lock_load(store, err);
-	if (rc)
-		ul_embedded_unlock(store);
-	return rc;
-}
-
-int ul_embedded_lock(struct ul_embedded *store, struct ul_err *err)
-{
-	int rc;
-
-	if (store->is_absent)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "there is no store in %s; `ullage import` "
-				  "makes one",
-				  store->state_path);
-	if (!store->is_writable && !*store->problem)
-		return ul_err_set(
-		    err, UL_E_REFUSED, "%s cannot be written by this user",
-		    access(store->state_path, W_OK) ? store->state_path
-						    : store->path);
-	rc = lock_take(store, err);
-	if (!rc)
-		return 0;
-	ul_embedded_unlock(store);
-	return rc == UL_E_REFUSED
-		   ? rc
-		   : ul_err_wrap(err, "changing %s", store->path);
-}
-
-void ul_embedded_unlock(struct ul_embedded *store)
-{
-	if (!store->is_locked)
-		return;
-	if (!store->is_full)
-		ul_reserve_keep(store->state_path);
-	flock(store->root_fd, LOCK_UN);
-	store->is_locked = store->is_full = false;
-}
-
-void ul_embedded_unlockp(struct ul_embedded **locked)
-{
-	if (*locked)
-		ul_embedded_unlock(*locked);
-	*locked = NULL;
-}
-
 int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 			       struct ul_layout_index **ret_index,
 			       struct ul_index_stamp *ret_stamp,
@@ -673,155 +385,6 @@ int ul_embedded_index_write(struct ul_embedded *store,
 	return rc ? ul_err_wrap(err, "writing the index of %s%s", store->path,
 				store->form->is_ours ? "/oci" : "")
 		  : 0;
-}
-
-int ul_embedded_store_row(struct ul_embedded *store, int64_t *ret_row,
-			  struct ul_err *err)
-{
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *find = NULL, *add = NULL;
-	int rc = ul_stmt_get(store->db, UL_SQL_STORE_FIND, &find, err);
-
-	if (rc)
-		return rc;
-	ul_stmt_bind_text(find, ":kind", store->form->kind);
-	ul_stmt_bind_text(find, ":path", store->record_path);
-	rc = ul_stmt_next(find, err);
-	if (rc > 0)
-		*ret_row = ul_stmt_i64(find, 0);
-	if (rc)
-		return rc < 0 ? rc : 0;
-	rc = ul_stmt_get(store->db, UL_SQL_STORE_ADD, &add, err);
-	if (rc)
-		return rc;
-	ul_stmt_bind_text(add, ":kind", store->form->kind);
-	ul_stmt_bind_text(add, ":path", store->record_path);
-	rc = ul_stmt_run(add, err);
-	if (!rc)
-		*ret_row = ul_db_last_id(store->db);
-	return rc;
-}
-
-int ul_embedded_identify(struct ul_embedded *store, struct ul_err *err)
-{
-	return generation_in_db(store, store->generation, err);
-}
-
-static int generation_in_db(struct ul_embedded *store, int64_t generation,
-			    struct ul_err *err)
-{
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *set = NULL;
-	int64_t row;
-	int rc = ul_embedded_store_row(store, &row, err);
-
-	if (!rc)
-		rc = ul_stmt_get(store->db, UL_SQL_STORE_SET_GENERATION, &set,
-				 err);
-	if (rc)
-		return rc;
-	ul_stmt_bind_i64(set, ":id", row);
-	ul_stmt_bind_text(set, ":uid", store->uid);
-	ul_stmt_bind_i64(set, ":generation", generation);
-	return ul_stmt_run(set, err);
-}
-
-/* In the transaction. A database that is behind has to stay so. */
-static int generation_step(struct ul_embedded *store, struct ul_err *err)
-{
-	int64_t generation;
-	char uid[33];
-	int rc = db_identity(store, uid, &generation, err);
-
-	if (rc || !store->form->is_ours ||
-	    ul_embedded_is_mismatched(store, uid, generation))
-		return rc;
-	/* Ahead: a change was committed but its writer then stopped. The next
-	 * number has to be one that no copy of this database has either. */
-	if (generation > store->generation)
-		store->generation = generation;
-	return generation_in_db(store, store->generation + 1, err);
-}
-
-int ul_embedded_change_begin(struct ul_embedded *store, struct ul_db **ret_tx,
-			     struct ul_err *err)
-{
-	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
-	int rc;
-
-	assert(store->is_locked);
-	rc = ul_db_begin(store->db, &tx, err);
-	if (!rc)
-		rc = generation_step(store, err);
-	if (rc)
-		return rc;
-	*ret_tx = ul_steal(tx);
-	return 0;
-}
-
-int ul_embedded_change_adopt(struct ul_embedded *store, struct ul_err *err)
-{
-	return generation_in_db(store, store->generation + 1, err);
-}
-
-int ul_embedded_change_commit(struct ul_embedded *store, struct ul_db **tx,
-			      struct ul_err *err)
-{
-	int rc = ul_db_commit(tx, err);
-
-	/* What it said is not ours to make up. */
-	if (!rc && store->form->is_ours && !*store->identity_problem)
-		rc = ul_identity_write(store->root_fd, store->uid,
-				       store->generation + 1, err);
-	if (!rc)
-		store->generation++;
-	return rc;
-}
-
-bool ul_embedded_is_mismatched(const struct ul_embedded *store,
-			       const char *record_uid,
-			       int64_t record_generation)
-{
-	if (store->is_stateless)
-		return false;
-	if (store->is_from_memory)
-		return true;
-	/* What it knew of another directory is forgotten (scan_forget()). */
-	return store->form->is_ours && (*store->identity_problem ||
-					strcmp(record_uid, store->uid) != 0 ||
-					record_generation < store->generation);
-}
-
-bool ul_embedded_mismatch(const struct ul_embedded *store,
-			  const char *record_uid, int64_t record_generation,
-			  struct ul_buf *ret_text)
-{
-	if (store->is_from_memory)
-		return ul_buf_printf(ret_text,
-				     "the database %s cannot be read: this is "
-				     "what lies on disk alone",
-				     store->db_path);
-	if (*store->identity_problem)
-		return ul_buf_printf(
-		    ret_text,
-		    "%s/store-id does not say which store this is (%s): put "
-		    "back the one that belongs to it, or run `ullage verify "
-		    "--repair`; the database %s is of store %s",
-		    store->path, store->identity_problem, store->db_path,
-		    *record_uid ? record_uid : "none");
-	if (strcmp(record_uid, store->uid))
-		return ul_buf_printf(
-		    ret_text,
-		    "the database %s does not know the store %s: it is of "
-		    "store %s, not of %s; put back the ullage.db that belongs "
-		    "to it, or run `ullage verify --repair`",
-		    store->db_path, store->path,
-		    *record_uid ? record_uid : "none", store->uid);
-	return ul_buf_printf(
-	    ret_text,
-	    "the database %s is older than the store %s (%s): it is at "
-	    "generation %" PRId64 ", not at %" PRId64 "; put back the newest "
-	    "ullage.db that belongs to it, or run `ullage verify --repair`",
-	    store->db_path, store->path, store->uid, record_generation,
-	    store->generation);
 }
 
 bool ul_embedded_command(const struct ul_embedded *store,

@@ -225,6 +225,25 @@ static void test_fs__lists_names_whatever_memory_does(void **state)
 	ul_names_release(&names);
 }
 
+static void test_fs__tells_whether_a_directory_is_empty(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ul_err err = UL_ERR_INIT;
+	bool is_empty = false;
+
+	assert_int_equal(ul_dir_is_empty(fixture->fd, &is_empty, &err), 0);
+	assert_true(is_empty);
+	make_file(fixture->fd, ".hidden", 0);
+	assert_int_equal(ul_dir_is_empty(fixture->fd, &is_empty, &err), 0);
+	assert_false(is_empty);
+	is_empty = true;
+	ul_mem_countdown = 0;
+	assert_int_equal(ul_dir_is_empty(fixture->fd, &is_empty, &err),
+			 UL_E_NOMEM);
+	ul_mem_countdown = -1;
+	assert_true(is_empty);
+}
+
 #define fs_test(name)                                                          \
 	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
@@ -237,6 +256,7 @@ int main(void)
 		fs_test(test_fs__locks_and_gives_up_in_time),
 		fs_test(test_fs__makes_and_opens_directories),
 		fs_test(test_fs__lists_names_whatever_memory_does),
+		fs_test(test_fs__tells_whether_a_directory_is_empty),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
