@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "gc/plan.h"
 #include "store/graph/mark.h"
 #include "store/view.h"
@@ -53,19 +54,13 @@ static const struct ul_view_image *image_of(const struct ul_view *view,
 					    const char *digest)
 {
 	const struct ul_view_image *found = NULL;
-	size_t low = 0, high = count;
+	const struct named first = { .name = name };
+	size_t at =
+	    ul_lower_bound(&first, list, count, sizeof *list, named_cmp);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (list[middle].name < name)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < count && list[low].name == name; low++) {
+	for (; at < count && list[at].name == name; at++) {
 		const struct ul_view_image *image =
-		    &view->images[list[low].image];
+		    &view->images[list[at].image];
 
 		if (!found || !strcmp(image->digest, digest))
 			found = image;

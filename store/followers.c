@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "store/oci/reference.h"
 #include "store/view.h"
 
@@ -135,6 +136,14 @@ static int tag_cmp(const void *a, const void *b)
 	return left->image < right->image ? -1 : left->image > right->image;
 }
 
+/* They are added in this order; an image's subjects stand as they came. */
+static int holder_cmp(const void *a, const void *b)
+{
+	const struct ul_follower_pair *left = a, *right = b;
+
+	return left->image < right->image ? -1 : left->image > right->image;
+}
+
 static bool scratch_alloc(struct ul_followers *followers)
 {
 	size_t count = followers->subjects.len, i;
@@ -176,32 +185,19 @@ int ul_followers_build(const struct ul_view *view, struct ul_followers *ret,
 /* The first of an image's pairs, or where they would stand. */
 static size_t holders_at(const struct ul_followers *followers, size_t image)
 {
-	size_t low = 0, high = followers->holder_count;
+	const struct ul_follower_pair first = { .image = (uint32_t)image };
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (followers->holders[middle].image < image)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return ul_lower_bound(&first, followers->holders,
+			      followers->holder_count,
+			      sizeof *followers->holders, holder_cmp);
 }
 
 static size_t tags_at(const struct ul_followers *followers, uint32_t subject)
 {
-	size_t low = 0, high = followers->tag_count;
+	const struct ul_follower_pair first = { .subject = subject };
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (followers->tags[middle].subject < subject)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return ul_lower_bound(&first, followers->tags, followers->tag_count,
+			      sizeof *followers->tags, tag_cmp);
 }
 
 bool ul_followers_has(const struct ul_followers *followers, size_t image)

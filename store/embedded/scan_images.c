@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "store/embedded/form.h"
 #include "store/embedded/scan_internal.h"
 #include "store/embedded/store.h"
@@ -335,17 +336,10 @@ static int uses_init(struct uses *uses, struct ul_scan *scan)
 /* The first that stands on a snapshot, or where it would. */
 static size_t uses_at(const struct uses *uses, uint32_t top)
 {
-	size_t low = 0, high = uses->count;
+	const struct standing first = { .top = top };
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (uses->list[middle].top < top)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return ul_lower_bound(&first, uses->list, uses->count,
+			      sizeof *uses->list, standing_cmp);
 }
 
 /* A lease that holds snapshots stands for a container (DESIGN 4, In use). */
