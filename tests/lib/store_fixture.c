@@ -46,6 +46,15 @@ int store_fixture_setup(void **state)
 	return 0;
 }
 
+int store_fixture_setup_open(void **state)
+{
+	int rc = store_fixture_setup(state);
+
+	if (!rc)
+		store_fixture_reopen(*state);
+	return rc;
+}
+
 static int drop_one(const char *path, const struct stat *st, int type,
 		    struct FTW *ftw)
 {
@@ -93,6 +102,14 @@ struct ul_embedded *store_fixture_open(struct store_fixture *fixture)
 	if (rc)
 		fail_msg("%s", err.msg);
 	return fixture->store;
+}
+
+struct ul_embedded *store_fixture_reopen(struct store_fixture *fixture)
+{
+	struct ul_embedded *store = store_fixture_open(fixture);
+
+	store->patience.limit_ms = 0;
+	return store;
 }
 
 struct ul_embedded *store_fixture_locked(struct store_fixture *fixture)

@@ -30,6 +30,7 @@ struct store_fixture {
 /* For cmocka: *state is the fixture. Group: mounts are the test's own. */
 int store_fixture_group(void **state);
 int store_fixture_setup(void **state);
+int store_fixture_setup_open(void **state); /* by store_fixture_reopen() */
 int store_fixture_teardown(void **state);
 
 /* Make the folders of an empty layout, for is_layout. */
@@ -38,7 +39,10 @@ void store_fixture_layout(struct store_fixture *fixture);
 /* Open (again): fixture->store, not locked. */
 struct ul_embedded *store_fixture_open(struct store_fixture *fixture);
 
-/* The same, locked. */
+/* The same, and what is damaged is not waited for. */
+struct ul_embedded *store_fixture_reopen(struct store_fixture *fixture);
+
+/* store_fixture_open(), locked. */
 struct ul_embedded *store_fixture_locked(struct store_fixture *fixture);
 
 /* Adopt a layer with one file `f-<first four hex digits>`. */
