@@ -2,5 +2,9 @@
 ul_unit_test(db db ul_db PkgConfig::sqlite3)
 ul_unit_test(db stmt ul_db PkgConfig::sqlite3)
 ul_unit_test(db refs ul_db)
-ul_unit_test(db record ul_db ul_graph PkgConfig::sqlite3)
+add_library(test_record STATIC ${CMAKE_SOURCE_DIR}/tests/unit/db/record_fixture.c)
+target_link_libraries(test_record PUBLIC ul_db ul_graph PkgConfig::sqlite3
+                                         PkgConfig::cmocka)
+ul_unit_test(db record test_record)
+ul_unit_test(db record_load test_record)
 ul_unit_test(db check ul_db PkgConfig::sqlite3)
