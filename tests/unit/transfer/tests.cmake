@@ -1,6 +1,11 @@
 # ul_unit_test(transfer MODULE ul_...)
 ul_unit_test(transfer inflate ul_transfer test_tar PkgConfig::libzstd)
-ul_unit_test(transfer layer ul_transfer test_tar)
+add_library(test_layer STATIC
+            ${CMAKE_SOURCE_DIR}/tests/unit/transfer/layer_expect.c)
+target_link_libraries(test_layer PUBLIC ul_transfer test_tar PkgConfig::cmocka)
+ul_unit_test(transfer layer test_layer)
+ul_unit_test(transfer layer_merge test_layer)
+ul_unit_test(transfer layer_stream test_layer)
 ul_unit_test(transfer layer_hostile ul_transfer test_tar)
 ul_unit_test(transfer import test_image)
 ul_unit_test(transfer import_names test_image)
