@@ -6,7 +6,11 @@ target_link_libraries(test_layer PUBLIC ul_transfer test_tar PkgConfig::cmocka)
 ul_unit_test(transfer layer test_layer)
 ul_unit_test(transfer layer_merge test_layer)
 ul_unit_test(transfer layer_stream test_layer)
-ul_unit_test(transfer layer_hostile ul_transfer test_tar)
+add_library(test_hostile STATIC
+            ${CMAKE_SOURCE_DIR}/tests/unit/transfer/hostile_layers.c
+            ${CMAKE_SOURCE_DIR}/tests/unit/transfer/hostile_bytes.c)
+target_link_libraries(test_hostile PUBLIC ul_transfer test_tar)
+ul_unit_test(transfer layer_hostile test_hostile)
 ul_unit_test(transfer import test_image)
 ul_unit_test(transfer import_names test_image)
 ul_unit_test(transfer import_walk test_image)
