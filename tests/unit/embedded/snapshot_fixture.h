@@ -1,0 +1,26 @@
+/*
+ * tests/unit/embedded/snapshot_fixture.h - changes of snapshots that have to
+ * go well, where they are not what a test is about. The store is locked.
+ */
+#ifndef UL_TESTS_UNIT_EMBEDDED_SNAPSHOT_FIXTURE_H
+#define UL_TESTS_UNIT_EMBEDDED_SNAPSHOT_FIXTURE_H
+
+#include <stdbool.h>
+
+#include "store/embedded/snapshot.h"
+#include "tests/lib/store_fixture.h"
+
+/* A new one to write to, or to read, on a parent ("" for none). */
+void snapshot_prepare(struct ul_embedded *store, const char *key,
+		      const char *parent);
+void snapshot_view(struct ul_embedded *store, const char *key,
+		   const char *parent);
+
+void snapshot_commit(struct ul_embedded *store, const char *name,
+		     const char *key);
+
+/* All of them; by ul_snapshots_release(). */
+struct ul_snapshots snapshots_load(struct ul_embedded *store);
+bool snapshot_is_listed(struct ul_embedded *store, const char *key);
+
+#endif
