@@ -21,7 +21,7 @@
 #include "store/db/db.h"
 #include "store/embedded/snapshot_record.h"
 #include "store/limits.h"
-#include "tests/lib/store_fixture.h"
+#include "tests/unit/embedded/snapshot_fixture.h"
 
 /* Digits only where a layer's digest is of no interest. */
 static const char *chain_id(size_t number)
@@ -76,43 +76,17 @@ static const char *chain_make(struct store_fixture *fixture, size_t count)
 	return chain_id(count - 1);
 }
 
-static void prepare(struct store_fixture *fixture, const char *key,
-		    const char *parent, bool is_view)
-{
-	struct ul_err err = UL_ERR_INIT;
-
-	if (ul_snapshot_prepare(fixture->store, key, parent, is_view, NULL,
-				&err))
-		fail_msg("%s", err.msg);
-}
-
-static const char *point_make(struct store_fixture *fixture)
-{
-	static char point[128];
-
-	snprintf(point, sizeof point, "%s/mnt", fixture->top);
-	mkdir(point, 0755);
-	return point;
-}
-
+/* By short names: from the folder of all snapshots. */
 static void mount_it(struct store_fixture *fixture, const char *key,
 		     const char *point)
 {
-	ul_cleanup(ul_snapshot_mount_release) struct ul_snapshot_mount found =
-	    UL_SNAPSHOT_MOUNT_INIT;
-	struct ul_err err = UL_ERR_INIT;
-	char here[4096];
+	struct ul_snapshot_mount found = snapshot_mount_of(fixture->store, key);
 
-	if (ul_snapshot_mount_find(fixture->store, key, &found, &err))
-		fail_msg("%s", err.msg);
 	assert_string_equal(found.type, "overlay");
 	assert_non_null(found.directory);
 	assert_true(strlen(found.options) <= UL_MOUNT_OPTIONS_MAX_BYTES);
-	assert_non_null(getcwd(here, sizeof here));
-	assert_int_equal(chdir(found.directory), 0);
-	if (mount(found.source, point, found.type, 0, found.options))
-		fail_msg("mount %s", found.options);
-	assert_int_equal(chdir(here), 0);
+	ul_snapshot_mount_release(&found);
+	snapshot_mount(fixture->store, key, point);
 }
 
 /* The file of every layer is there, and says what it said. */
@@ -134,15 +108,15 @@ static void test_snapshot_deep__is_mounted_by_short_names(void **state)
 	const char *top = chain_make(fixture, 120), *point;
 	char path[160];
 
-	point = point_make(fixture);
-	prepare(fixture, "a", top, false);
+	point = snapshot_mount_point(fixture);
+	snapshot_prepare(fixture->store, "a", top);
 	mount_it(fixture, "a", point);
 	expect_layers(point, 120);
 	snprintf(path, sizeof path, "%s/new", point);
 	file_write(path, "new");
 	assert_int_equal(umount(point), 0);
 	file_expect(store_path(fixture, "snapshots/key-a/fs/new"), "new");
-	prepare(fixture, "v", top, true);
+	snapshot_view(fixture->store, "v", top);
 	mount_it(fixture, "v", point);
 	expect_layers(point, 120);
 	assert_int_equal(umount(point), 0);
@@ -153,8 +127,8 @@ static void test_snapshot_deep__may_be_what_overlayfs_takes(void **state)
 	struct store_fixture *fixture = *state;
 	const char *top = chain_make(fixture, UL_IMAGE_MAX_LAYERS), *point;
 
-	point = point_make(fixture);
-	prepare(fixture, "a", top, false);
+	point = snapshot_mount_point(fixture);
+	snapshot_prepare(fixture->store, "a", top);
 	mount_it(fixture, "a", point);
 	expect_layers(point, UL_IMAGE_MAX_LAYERS);
 	assert_int_equal(umount(point), 0);
@@ -184,9 +158,9 @@ static void test_snapshot_deep__is_not_removed_while_mounted(void **state)
 	struct ul_err err = UL_ERR_INIT;
 	size_t i;
 
-	point = point_make(fixture);
-	prepare(fixture, "a", top, false);
-	prepare(fixture, "v", top, true);
+	point = snapshot_mount_point(fixture);
+	snapshot_prepare(fixture->store, "a", top);
+	snapshot_view(fixture->store, "v", top);
 	for (i = 0; i < ul_array_len(keys); i++) {
 		mount_it(fixture, keys[i], point);
 		assert_int_equal(
@@ -208,13 +182,13 @@ static void test_snapshot_deep__has_no_short_names_once_committed(void **state)
 	const char *top = chain_make(fixture, 60);
 	struct ul_err err = UL_ERR_INIT;
 
-	prepare(fixture, "a", top, false);
+	snapshot_prepare(fixture->store, "a", top);
 	assert_int_equal(
 	    dir_count(store_path(fixture, "snapshots/key-a/lower")), 60);
 	if (ul_snapshot_commit(fixture->store, "c", "a", NULL, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(dir_count(store_path(fixture, "snapshots/key-c")), 2);
-	prepare(fixture, "b", "c", false);
+	snapshot_prepare(fixture->store, "b", "c");
 	assert_int_equal(
 	    dir_count(store_path(fixture, "snapshots/key-b/lower")), 61);
 }
@@ -225,7 +199,7 @@ test_snapshot_deep__has_no_short_names_where_whole_ones_fit(void **state)
 	struct store_fixture *fixture = *state;
 	const char *top = chain_make(fixture, 20);
 
-	prepare(fixture, "a", top, false);
+	snapshot_prepare(fixture->store, "a", top);
 	assert_int_equal(dir_count(store_path(fixture, "snapshots/key-a")), 2);
 }
 
@@ -238,7 +212,7 @@ test_snapshot_deep__says_so_where_it_can_not_be_mounted(void **state)
 	struct ul_snapshot_mount none = UL_SNAPSHOT_MOUNT_INIT;
 	struct ul_err err = UL_ERR_INIT;
 
-	prepare(fixture, "a", top, false);
+	snapshot_prepare(fixture->store, "a", top);
 	assert_int_equal(
 	    unlink(store_path(fixture, "snapshots/key-a/lower/59")), 0);
 	assert_int_equal(
@@ -279,8 +253,8 @@ test_snapshot_deep__says_so_where_the_store_was_moved_too_far(void **state)
 	const char *top = chain_make(fixture, 60);
 	struct ul_err err = UL_ERR_INIT;
 
-	prepare(fixture, "whole", chain_id(19), false);
-	prepare(fixture, "short", top, false);
+	snapshot_prepare(fixture->store, "whole", chain_id(19));
+	snapshot_prepare(fixture->store, "short", top);
 	store_move(fixture, 400);
 	assert_int_equal(
 	    ul_snapshot_mount_find(fixture->store, "whole", &none, &err),

@@ -20,21 +20,10 @@
 #include "store/embedded/snapshot_record.h"
 #include "tests/unit/embedded/snapshot_fixture.h"
 
-static struct ul_snapshot_mount mount_of(struct ul_embedded *store,
-					 const char *key)
-{
-	struct ul_snapshot_mount found = UL_SNAPSHOT_MOUNT_INIT;
-	struct ul_err err = UL_ERR_INIT;
-
-	if (ul_snapshot_mount_find(store, key, &found, &err))
-		fail_msg("%s", err.msg);
-	return found;
-}
-
 /* "TYPE SOURCE OPTIONS", to be freed. */
 static char *mounts_of(struct ul_embedded *store, const char *key)
 {
-	struct ul_snapshot_mount found = mount_of(store, key);
+	struct ul_snapshot_mount found = snapshot_mount_of(store, key);
 	char *text =
 	    ul_asprintf("%s %s %s", found.type, found.source, found.options);
 
@@ -42,44 +31,6 @@ static char *mounts_of(struct ul_embedded *store, const char *key)
 	assert_null(found.directory);
 	ul_snapshot_mount_release(&found);
 	return text;
-}
-
-static void bind_it(const struct ul_snapshot_mount *found, const char *point)
-{
-	const unsigned long read_only = MS_REMOUNT | MS_BIND | MS_RDONLY;
-
-	assert_string_equal(found->type, "bind");
-	assert_int_equal(
-	    mount(found->source, point, NULL, MS_BIND | MS_REC, NULL), 0);
-	if (!strncmp(found->options, "ro,", 3))
-		assert_int_equal(mount(NULL, point, NULL, read_only, NULL), 0);
-}
-
-/* mount(2) with what was found. */
-static void mount_it(struct ul_embedded *store, const char *key,
-		     const char *point)
-{
-	struct ul_snapshot_mount found = mount_of(store, key);
-	char here[4096];
-
-	assert_non_null(getcwd(here, sizeof here));
-	if (found.directory)
-		assert_int_equal(chdir(found.directory), 0);
-	if (strcmp(found.type, "overlay") != 0)
-		bind_it(&found, point);
-	else if (mount(found.source, point, "overlay", 0, found.options))
-		fail_msg("mount %s", found.options);
-	assert_int_equal(chdir(here), 0);
-	ul_snapshot_mount_release(&found);
-}
-
-static char *point_make(struct store_fixture *fixture)
-{
-	static char point[128];
-
-	snprintf(point, sizeof point, "%s/mnt", fixture->top);
-	mkdir(point, 0755);
-	return point;
 }
 
 static const char *below(const char *point, const char *name)
@@ -201,13 +152,13 @@ static void test_snapshot__is_mounted_written_and_committed(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct ul_embedded *store = store_fixture_locked(fixture);
-	const char *point = point_make(fixture);
+	const char *point = snapshot_mount_point(fixture);
 	struct ul_err err = UL_ERR_INIT;
 
 	store_fixture_layer(fixture, CHAIN_1, "");
 	store_fixture_layer(fixture, CHAIN_2, CHAIN_1);
 	snapshot_prepare(store, "a", CHAIN_2);
-	mount_it(store, "a", point);
+	snapshot_mount(store, "a", point);
 	file_expect(below(point, "f-1111"), CHAIN_1);
 	file_expect(below(point, "f-2222"), CHAIN_2);
 	file_write(below(point, "f-1111"), "changed");
@@ -230,7 +181,7 @@ static void test_snapshot__is_mounted_written_and_committed(void **state)
 	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
 		    CHAIN_1);
 	snapshot_view(store, "v", "c");
-	mount_it(store, "v", point);
+	snapshot_mount(store, "v", point);
 	file_expect(below(point, "f-1111"), "changed");
 	file_expect(below(point, "new"), "new");
 	assert_false(path_exists(below(point, "f-2222")));
@@ -243,18 +194,18 @@ static void test_snapshot__keeps_what_a_view_is_bound_to(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct ul_embedded *store = store_fixture_locked(fixture);
-	const char *point = point_make(fixture);
+	const char *point = snapshot_mount_point(fixture);
 	struct ul_err err = UL_ERR_INIT;
 
 	snapshot_prepare(store, "a", "");
-	mount_it(store, "a", point);
+	snapshot_mount(store, "a", point);
 	file_write(below(point, "f"), "f");
 	assert_int_equal(ul_snapshot_commit(store, "c", "a", NULL, &err),
 			 UL_E_REFUSED);
 	assert_int_equal(umount(point), 0);
 	snapshot_commit(store, "c", "a");
 	snapshot_view(store, "v", "c");
-	mount_it(store, "v", point);
+	snapshot_mount(store, "v", point);
 	file_expect(below(point, "f"), "f");
 	assert_int_equal(mkdir(below(point, "d"), 0755), -1);
 	/* The mount is one of the parent alone. */
@@ -268,7 +219,7 @@ static void test_snapshot__keeps_what_a_view_is_bound_to(void **state)
 static void test_snapshot__is_mounted_below_strange_paths(void **state)
 {
 	struct store_fixture *fixture = *state;
-	const char *point = point_make(fixture);
+	const char *point = snapshot_mount_point(fixture);
 	struct ul_embedded *store;
 	struct ul_err err = UL_ERR_INIT;
 
@@ -277,7 +228,7 @@ static void test_snapshot__is_mounted_below_strange_paths(void **state)
 	store_fixture_layer(fixture, CHAIN_1, "");
 	store_fixture_layer(fixture, CHAIN_2, CHAIN_1);
 	snapshot_prepare(store, "x:y,z", CHAIN_2);
-	mount_it(store, "x:y,z", point);
+	snapshot_mount(store, "x:y,z", point);
 	file_expect(below(point, "f-1111"), CHAIN_1);
 	file_expect(below(point, "f-2222"), CHAIN_2);
 	file_write(below(point, "new"), "new");
