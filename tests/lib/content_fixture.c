@@ -176,6 +176,13 @@ struct ul_view content_scan(struct store_fixture *fixture, int64_t now_unix_s)
 	return view;
 }
 
+void note_scan(struct store_fixture *fixture, int64_t now_unix_s)
+{
+	struct ul_view view = content_scan(fixture, now_unix_s);
+
+	ul_view_release(&view);
+}
+
 const struct ul_object *object_of(const struct ul_view *view, enum ul_kind kind,
 				  const char *key)
 {

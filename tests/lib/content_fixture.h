@@ -92,6 +92,9 @@ void index_put(const struct store_fixture *fixture,
 /* Scan at `now`; released by the caller. */
 struct ul_view content_scan(struct store_fixture *fixture, int64_t now_unix_s);
 
+/* The same, for what it records alone. */
+void note_scan(struct store_fixture *fixture, int64_t now_unix_s);
+
 /* The object of this identity, which has to be there. */
 const struct ul_object *object_of(const struct ul_view *view, enum ul_kind kind,
 				  const char *key);

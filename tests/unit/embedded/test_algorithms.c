@@ -22,12 +22,9 @@
 
 static int setup(void **state)
 {
-	int rc = store_fixture_setup(state);
+	int rc = store_fixture_setup_open(state);
 
-	if (rc)
-		return rc;
-	store_fixture_open(*state)->patience.limit_ms = 0;
-	return mkdir(store_path(*state, "oci/blobs/sha512"), 0755);
+	return rc ? rc : mkdir(store_path(*state, "oci/blobs/sha512"), 0755);
 }
 
 static const char *path_512(const struct store_fixture *fixture,

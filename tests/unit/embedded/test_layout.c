@@ -40,13 +40,8 @@ static int setup(void **state)
 		return rc;
 	fixture = *state;
 	store_fixture_layout(fixture);
-	store_fixture_open(fixture)->patience.limit_ms = 0;
+	store_fixture_reopen(fixture);
 	return 0;
-}
-
-static void reopen(struct store_fixture *fixture)
-{
-	store_fixture_open(fixture)->patience.limit_ms = 0;
 }
 
 /* Late enough for everything that was just written to have its grace behind
@@ -188,7 +183,7 @@ static void test_layout__a_prune_can_be_undone(void **state)
 	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
 	assert_false(image_is_whole(fixture, &one));
 	/* Another process, as it were. */
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	assert_int_equal(
 	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
 	ul_run_release(&run);
@@ -394,7 +389,7 @@ static void test_layout__blobs_on_a_mount_of_their_own_end_it(void **state)
 
 	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_return_code(mount(blobs, blobs, NULL, MS_BIND, NULL), errno);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	rc = content_collect(fixture, &how, &run, &err);
 	view = content_scan(fixture, late());
 	ul_embedded_closep(&fixture->store);
@@ -405,7 +400,7 @@ static void test_layout__blobs_on_a_mount_of_their_own_end_it(void **state)
 	ul_view_release(&view);
 	assert_true(image_is_whole(fixture, &one));
 	assert_true(blob_exists(fixture, stray));
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	content_gc(fixture, late(), 0, true);
 	assert_false(blob_exists(fixture, stray));
 	assert_true(image_is_whole(fixture, &one));
@@ -487,7 +482,7 @@ static void test_layout__blobs_behind_a_symlink_are_not_ours(void **state)
 	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_int_equal(rename(store_path(fixture, "oci/blobs"), outside), 0);
 	assert_int_equal(symlink(outside, store_path(fixture, "oci/blobs")), 0);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	/* Nothing says that the image is gone, least of all that its name may
 	 * go. */
 	view = content_scan(fixture, late());
@@ -511,7 +506,7 @@ static void test_layout__one_without_blobs_or_marker_is_read(void **state)
 	/* Caches of older BuildKits. */
 	assert_int_equal(unlink(store_path(fixture, "oci/oci-layout")), 0);
 	assert_int_equal(rmdir(store_path(fixture, "oci/blobs/sha256")), 0);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	view = content_scan(fixture, late());
 	assert_int_equal(view.image_count, 0);
 	assert_null(view.refusal);
@@ -609,7 +604,7 @@ test_layout__what_is_known_of_another_directory_says_nothing(void **state)
 	assert_int_equal(rename(layout, old), 0);
 	store_fixture_layout(fixture);
 	image_put(fixture, "one", NULL);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	content_gc(fixture, ul_clock_unix_s() + HOUR_S, DAY_S, false);
 	assert_true(image_is_whole(fixture, &one));
 	assert_true(is_bare(fixture));

@@ -32,22 +32,6 @@
 #include "store/embedded/store.h"
 #include "tests/lib/content_fixture.h"
 
-static int setup(void **state)
-{
-	int rc = store_fixture_setup(state);
-
-	if (!rc)
-		store_fixture_open(*state)->patience.limit_ms = 0;
-	return rc;
-}
-
-static void note_scan(struct store_fixture *fixture, int64_t now_unix_s)
-{
-	struct ul_view view = content_scan(fixture, now_unix_s);
-
-	ul_view_release(&view);
-}
-
 static void strays_put(struct store_fixture *fixture, int count)
 {
 	int i;
@@ -566,7 +550,8 @@ static void test_others__what_no_root_leads_to_is_not_waited_for(void **state)
 int main(void)
 {
 #define OTHERS(name)                                                           \
-	cmocka_unit_test_setup_teardown(test_others__##name, setup,            \
+	cmocka_unit_test_setup_teardown(test_others__##name,                   \
+					store_fixture_setup_open,              \
 					store_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		OTHERS(a_sweep_lets_go_of_the_lock_in_between),

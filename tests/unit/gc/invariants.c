@@ -17,13 +17,6 @@
 #include "store/embedded/lease.h"
 #include "store/embedded/store.h"
 
-void note_scan(struct store_fixture *fixture, int64_t now_unix_s)
-{
-	struct ul_view view = content_scan(fixture, now_unix_s);
-
-	ul_view_release(&view);
-}
-
 void set_mtime(const char *path, int64_t unix_s)
 {
 	const struct timespec times[] = { { .tv_sec = unix_s },

@@ -22,9 +22,6 @@ struct CMUnitTest;
 int invariants_main(int argc, char **argv, const struct CMUnitTest *tests,
 		    size_t count);
 
-/* A scan for what it records alone. */
-void note_scan(struct store_fixture *fixture, int64_t now_unix_s);
-
 void set_mtime(const char *path, int64_t unix_s);
 
 /* What the plan left of this key, which has to be there. */
