@@ -70,6 +70,35 @@ static uint64_t classes_sum(const struct ul_view *view)
 	return sum;
 }
 
+/* An image that is called "one". */
+static struct content_image one_put(struct store_fixture *fixture)
+{
+	struct content_image one = image_put(fixture, "one", NULL);
+
+	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
+	return one;
+}
+
+/* All names go, with a grace of a day; the number of the run. */
+static int64_t all_pruned(struct store_fixture *fixture, int64_t now)
+{
+	static const struct ul_rule rule = { .all = true };
+	const struct content_run how = {
+		.now_unix_s = now,
+		.grace_s = DAY_S,
+		.rule = &rule,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	int64_t number;
+
+	if (content_collect(fixture, &how, &run, &err))
+		fail_msg("%s", err.msg);
+	number = run.run;
+	ul_run_release(&run);
+	return number;
+}
+
 static void test_layout__what_is_needed_stays_and_the_rest_goes(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -104,12 +133,11 @@ static void test_layout__what_is_young_stays(void **state)
 static void test_layout__the_classes_are_what_du_says(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
 	struct ul_view view;
 	int i;
 
+	one_put(fixture);
 	blob_put(fixture, "stray");
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	for (i = 0; i < 2; i++) {
 		view = content_scan(fixture, late());
 		/* du counts the folder above the layout as well. */
@@ -143,14 +171,13 @@ static void test_layout__a_grace_of_zero_is_no_leave_to_delete(void **state)
 static void test_layout__entries_without_a_name_are_roots(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct ul_rule rule = { .all = true };
 	struct content_run how = { .now_unix_s = late(), .rule = &rule };
 	struct ul_run run = UL_RUN_INIT;
 	struct ul_err err = UL_ERR_INIT;
 
 	/* It had a name once: elsewhere that would make it dangling. */
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	content_gc(fixture, how.now_unix_s, DAY_S, false);
 	INDEX_PUT(fixture, { NULL, one.manifest.text, NULL });
 	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
@@ -168,28 +195,20 @@ static void test_layout__entries_without_a_name_are_roots(void **state)
 static void test_layout__a_prune_can_be_undone(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
-	struct ul_rule rule = { .all = true };
-	struct content_run how = {
-		.now_unix_s = late(),
-		.grace_s = DAY_S,
-		.rule = &rule,
-	};
-	struct ul_run run = UL_RUN_INIT;
+	struct content_image one = one_put(fixture);
+	int64_t now = late(), run;
 	struct ul_err err = UL_ERR_INIT;
 	size_t count = 0;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
-	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	run = all_pruned(fixture, now);
 	assert_false(image_is_whole(fixture, &one));
 	/* Another process, as it were. */
 	store_fixture_reopen(fixture);
-	assert_int_equal(
-	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
-	ul_run_release(&run);
+	assert_int_equal(ul_run_undo(&fixture->store->base, run, &count, &err),
+			 0);
 	assert_int_equal(count, 4);
 	assert_true(image_is_whole(fixture, &one));
-	content_gc(fixture, how.now_unix_s + 2 * DAY_S, 0, true);
+	content_gc(fixture, now + 2 * DAY_S, 0, true);
 	assert_true(image_is_whole(fixture, &one));
 	assert_true(is_bare(fixture));
 }
@@ -198,22 +217,14 @@ static void test_layout__a_prune_can_be_undone(void **state)
 static void test_layout__a_run_is_undone_where_it_was(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	ul_cleanup(ul_embedded_closep) struct ul_embedded *other = NULL;
 	ul_cleanup(ul_history_release) struct ul_history runs = UL_HISTORY_INIT;
-	struct ul_rule rule = { .all = true };
-	struct content_run how = {
-		.now_unix_s = late(),
-		.grace_s = DAY_S,
-		.rule = &rule,
-	};
-	struct ul_run run = UL_RUN_INIT;
+	int64_t run = all_pruned(fixture, late());
 	struct ul_err err = UL_ERR_INIT;
 	char hint[200];
 	size_t count = 0;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
-	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
 	assert_int_equal(mkdir(store_path(fixture, "b"), 0755), 0);
 	assert_int_equal(mkdir(store_path(fixture, "b/blobs"), 0755), 0);
 	file_write(store_path(fixture, "b/index.json"), "{\"manifests\":[]}");
@@ -222,14 +233,13 @@ static void test_layout__a_run_is_undone_where_it_was(void **state)
 			 0);
 	assert_int_equal(ul_history_load(&other->base, 10, &runs, &err), 0);
 	assert_int_equal(runs.len, 0);
-	assert_int_equal(ul_run_undo(&other->base, run.run, &count, &err),
+	assert_int_equal(ul_run_undo(&other->base, run, &count, &err),
 			 UL_E_ABSENT);
 	snprintf(hint, sizeof hint, "`ullage --store oci:%s undo %d` undoes it",
-		 fixture->store->path, (int)run.run);
+		 fixture->store->path, (int)run);
 	assert_non_null(strstr(err.msg, hint));
-	assert_int_equal(
-	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
-	ul_run_release(&run);
+	assert_int_equal(ul_run_undo(&fixture->store->base, run, &count, &err),
+			 0);
 	assert_true(image_is_whole(fixture, &one));
 	assert_int_equal(
 	    ul_history_load(&fixture->store->base, 10, &runs, &err), 0);
@@ -241,41 +251,32 @@ static void test_layout__a_run_is_undone_where_it_was(void **state)
 static void test_layout__a_copy_undoes_its_own_trash(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	ul_cleanup(ul_embedded_closep) struct ul_embedded *copy = NULL;
-	struct ul_rule rule = { .all = true };
-	struct content_run how = {
-		.now_unix_s = late(),
-		.grace_s = DAY_S,
-		.rule = &rule,
-	};
-	struct ul_run run = UL_RUN_INIT;
+	int64_t run = all_pruned(fixture, late());
 	struct ul_err err = UL_ERR_INIT;
 	char command[600];
 	size_t count = 0;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
-	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
 	snprintf(command, sizeof command, "cp -a %s %s.copy",
 		 fixture->store->path, fixture->store->path);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(ul_layout_open(store_path(fixture, "oci.copy"),
 					fixture->state, &copy, &err),
 			 0);
-	assert_int_equal(ul_run_undo(&copy->base, run.run, &count, &err), 0);
+	assert_int_equal(ul_run_undo(&copy->base, run, &count, &err), 0);
 	assert_int_equal(count, 4);
-	assert_int_equal(
-	    ul_run_undo(&fixture->store->base, run.run, &count, &err), 0);
+	assert_int_equal(ul_run_undo(&fixture->store->base, run, &count, &err),
+			 0);
 	assert_int_equal(count, 4);
 	assert_true(image_is_whole(fixture, &one));
-	ul_run_release(&run);
 }
 
 static void
 test_layout__a_prune_that_finds_the_index_locked_leaves_nothing(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	const char *lock = store_path(fixture, "oci/index.json.lock");
 	struct ul_rule rule = { .all = true };
 	struct content_run how = { .now_unix_s = late(), .rule = &rule };
@@ -283,7 +284,6 @@ test_layout__a_prune_that_finds_the_index_locked_leaves_nothing(void **state)
 	struct ul_err err = UL_ERR_INIT;
 	ul_cleanup(ul_closep) int fd = -1;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_return_code(fd, errno);
 	assert_return_code(flock(fd, LOCK_EX | LOCK_NB), errno);
@@ -373,7 +373,7 @@ static void gc_refused(struct store_fixture *fixture, const char *why)
 static void test_layout__blobs_on_a_mount_of_their_own_end_it(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct content_digest stray = blob_put(fixture, "stray");
 	const char *blobs = store_path(fixture, "oci/blobs");
 	struct ul_rule rule = { .all = true };
@@ -387,7 +387,6 @@ static void test_layout__blobs_on_a_mount_of_their_own_end_it(void **state)
 	struct ul_view view;
 	int rc;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_return_code(mount(blobs, blobs, NULL, MS_BIND, NULL), errno);
 	store_fixture_reopen(fixture);
 	rc = content_collect(fixture, &how, &run, &err);
@@ -434,11 +433,10 @@ static void test_layout__a_mount_that_is_not_of_it_is_not_counted(void **state)
 static void test_layout__a_needed_manifest_that_is_no_file_ends_it(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	const char *place = blob_path(fixture, one.manifest);
 	const char *outside = store_path(fixture, "outside");
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_int_equal(rename(place, outside), 0);
 	assert_int_equal(symlink(outside, place), 0);
 	gc_refused(fixture, "is a symlink, behind which nothing is looked at");
@@ -458,12 +456,11 @@ static void test_layout__a_needed_manifest_that_is_no_file_ends_it(void **state)
 static void test_layout__a_layer_behind_a_symlink_is_no_obstacle(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct content_digest stray = blob_put(fixture, "stray");
 	const char *place = blob_path(fixture, one.layer);
 	const char *outside = store_path(fixture, "outside");
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_int_equal(rename(place, outside), 0);
 	assert_int_equal(symlink(outside, place), 0);
 	content_gc(fixture, late(), 0, true);
@@ -474,12 +471,11 @@ static void test_layout__a_layer_behind_a_symlink_is_no_obstacle(void **state)
 static void test_layout__blobs_behind_a_symlink_are_not_ours(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct content_digest stray = blob_put(fixture, "stray");
 	const char *outside = store_path(fixture, "outside");
 	struct ul_view view;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	assert_int_equal(rename(store_path(fixture, "oci/blobs"), outside), 0);
 	assert_int_equal(symlink(outside, store_path(fixture, "oci/blobs")), 0);
 	store_fixture_reopen(fixture);
@@ -553,11 +549,10 @@ static void test_layout__that_of_an_embedded_store_is_refused(void **state)
 static void test_layout__a_report_makes_no_state_directory(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct ul_view view;
 	char path[256];
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	snprintf(path, sizeof path, "%s/none", fixture->top);
 	strcpy(fixture->state + strlen(fixture->top), "/none");
 	ul_embedded_closep(&fixture->store);
@@ -585,22 +580,12 @@ static void
 test_layout__what_is_known_of_another_directory_says_nothing(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	const char *layout = store_path(fixture, "oci");
 	const char *old = store_path(fixture, "old");
-	struct ul_rule rule = { .all = true };
-	struct content_run how = {
-		.now_unix_s = late(),
-		.grace_s = DAY_S,
-		.rule = &rule,
-	};
-	struct ul_run run = UL_RUN_INIT;
-	struct ul_err err = UL_ERR_INIT;
 
 	/* Let go of by us: no grace where it turns up again in this one. */
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
-	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
-	ul_run_release(&run);
+	all_pruned(fixture, late());
 	assert_int_equal(rename(layout, old), 0);
 	store_fixture_layout(fixture);
 	image_put(fixture, "one", NULL);
@@ -613,11 +598,10 @@ test_layout__what_is_known_of_another_directory_says_nothing(void **state)
 static void test_layout__a_name_that_vanishes_keeps_its_content(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	struct ul_view view;
 	int64_t now = late();
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	content_gc(fixture, now, DAY_S, false);
 	INDEX_PUT(fixture, { "two", one.manifest.text, TYPE_LAYER });
 	index_put(fixture, NULL, 0);
@@ -659,11 +643,10 @@ static void test_layout__a_trash_record_that_cannot_be_read_stays(void **state)
 static void test_layout__fails_whole_without_memory(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = image_put(fixture, "one", NULL);
+	struct content_image one = one_put(fixture);
 	int64_t now = late();
 	long n;
 
-	INDEX_PUT(fixture, { "one", one.manifest.text, NULL });
 	blob_put(fixture, "stray");
 	for (n = 0;; n++) {
 		struct content_run how = { .now_unix_s = now, .now = true };
