@@ -549,10 +549,10 @@ static void test_layout__that_of_an_embedded_store_is_refused(void **state)
 static void test_layout__a_report_makes_no_state_directory(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct content_image one = one_put(fixture);
 	struct ul_view view;
 	char path[256];
 
+	one_put(fixture);
 	snprintf(path, sizeof path, "%s/none", fixture->top);
 	strcpy(fixture->state + strlen(fixture->top), "/none");
 	ul_embedded_closep(&fixture->store);
