@@ -28,7 +28,7 @@
 #include "bench/bench.h"
 #include "store/db/db.h"
 #include "store/db/record.h"
-#include "store/graph/graph.h"
+#include "store/graph/builder.h"
 
 enum { IMAGE_REFS = 100, REFS_MAX = 64, WAL_PAGE_BYTES = 4096 };
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "bench/bench.h"
 #include "gc/plan.h"
+#include "store/graph/builder.h"
 #include "store/view.h"
 
 enum {

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/embedded/scan_internal.h"
+#include "store/graph/builder.h"
 
 struct build {
 	struct ul_scan *scan;

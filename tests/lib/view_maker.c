@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/graph/builder.h"
 
 void view_begin(struct view_maker *maker)
 {

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "store/graph/graph.h"
+#include "store/graph/builder.h"
 
 enum { MODEL_NODES_MAX = 60, MODEL_REFS_MAX = 256, MODEL_ROOTS_MAX = 12 };
 

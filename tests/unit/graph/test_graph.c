@@ -1,4 +1,4 @@
-#include "store/graph/graph.h"
+#include "store/graph/builder.h"
 
 #include "tests/unit/graph/random_graph.h"
 
