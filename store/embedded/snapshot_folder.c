@@ -12,8 +12,6 @@
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 
-enum { LOCK_WAIT_MS = 5000 };
-
 /* Owner first: chown() takes set-id bits away. */
 static int set_top(int dir_fd, const struct stat *like, struct ul_err *err)
 {
@@ -98,18 +96,13 @@ int ul_snapshot_folder_make(struct ul_embedded *store, const char *parent_dir,
 
 	if (rc)
 		return rc;
-	ul_random_hex(ret_name);
 	/* Set-id programs in an image are for those who mount it, not for
-	 * every user of the machine: nobody else gets in (CVE-2021-41103). */
-	if (mkdirat(store->ingest_fd, ret_name, 0700))
-		return ul_err_sys(err, "make directory %s/ingest/%s",
-				  store->path, ret_name);
-	rc = ul_dir_open(store->ingest_fd, ret_name, &fd, err);
-	/* One that counts what lies here may hold it for a moment. */
-	if (!rc)
-		rc = ul_fd_lock(fd, true, LOCK_WAIT_MS, NULL, NULL, err);
-	if (!rc)
-		rc = folder_fill(fd, &top, is_view, err);
+	 * every user of the machine: nobody else gets into this folder
+	 * (CVE-2021-41103). */
+	rc = ul_embedded_ingest_folder(store, ret_name, &fd, err);
+	if (rc)
+		return rc;
+	rc = folder_fill(fd, &top, is_view, err);
 	if (rc) {
 		folder_drop(store, ret_name, fd);
 		return rc;

@@ -161,6 +161,16 @@ int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
 int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err);
 
 /*
+ * A new folder in ingest/ with a lock of its own, which says that its maker
+ * lives: without one a collection takes it for a left-over. Made under the
+ * store's lock, taken here where the caller does not hold it: no collection is
+ * between looking and deleting meanwhile. The caller removes it again.
+ * UL_E_BUSY: the store stayed locked; UL_E_IO.
+ */
+int ul_embedded_ingest_folder(struct ul_embedded *store, char ret_name[17],
+			      int *ret_fd, struct ul_err *err);
+
+/*
  * Within a change, after begin: store and database belong together from its
  * commit on, whatever the database has missed. UL_E_DB, UL_E_NOMEM.
  */

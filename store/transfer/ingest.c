@@ -17,8 +17,6 @@
 #include "store/limits.h"
 #include "store/transfer/ingest_trash.h"
 
-enum { LOCK_WAIT_MS = 5000 };
-
 /* It is flat and all in it is ours. What cannot be removed is found by a
  * collection. */
 static void folder_remove(const struct ul_ingest *ingest)
@@ -50,25 +48,6 @@ void ul_ingest_release(struct ul_ingest *ingest)
 	*ingest = UL_INGEST_INIT;
 }
 
-static int folder_make(struct ul_ingest *ingest, struct ul_err *err)
-{
-	struct ul_embedded *store = ingest->store;
-	char name[17];
-	int rc;
-
-	ul_random_hex(name);
-	if (mkdirat(store->ingest_fd, name, 0700))
-		return ul_err_sys(err, "make directory %s/ingest/%s",
-				  store->path, name);
-	memcpy(ingest->name, name, sizeof name);
-	rc = ul_dir_open(store->ingest_fd, name, &ingest->fd, err);
-	/* One that counts what lies here may hold it for a moment. */
-	if (!rc)
-		rc =
-		    ul_fd_lock(ingest->fd, true, LOCK_WAIT_MS, NULL, NULL, err);
-	return rc;
-}
-
 int ul_ingest_open(struct ul_embedded *store, bool is_verifying,
 		   struct ul_ingest *ret_ingest, struct ul_err *err)
 {
@@ -84,7 +63,7 @@ int ul_ingest_open(struct ul_embedded *store, bool is_verifying,
 	ingest.block = ul_malloc(UL_INGEST_BLOCK_BYTES);
 	if (!ingest.block)
 		return ul_err_nomem(err);
-	rc = folder_make(&ingest, err);
+	rc = ul_embedded_ingest_folder(store, ingest.name, &ingest.fd, err);
 	if (!rc)
 		rc = ul_ingest_trash_list(store, &ingest.arena, &ingest.trashed,
 					  &ingest.trashed_count, err);
@@ -209,32 +188,73 @@ static int link_trashed(struct ul_ingest *ingest, const struct ul_held *held,
 	return !linkat(ingest->store->trash_fd, blob->path, ingest->fd, hex, 0);
 }
 
+/*
+ * As link_trashed(), for what the store has: whatever a collection does
+ * meanwhile, it stays. Linked first: what is checked is what is kept. Where
+ * there can be no link, its bytes are taken in once more.
+ */
+static int link_stored(struct ul_ingest *ingest, const struct ul_held *held,
+		       const char *hex, bool is_checked, struct ul_err *err)
+{
+	char path[UL_DIGEST_TEXT_MAX];
+	int rc;
+
+	ul_digest_format_path(&held->digest, path);
+	if (linkat(ingest->store->blobs_fd, path, ingest->fd, hex, 0))
+		return 0;
+	rc = file_is_usable(ingest, ingest->fd, hex, held, is_checked, err);
+	if (rc <= 0)
+		unlinkat(ingest->fd, hex, 0);
+	return rc;
+}
+
+/* Without a folder: what is in its place now. */
+static int find_stored(struct ul_ingest *ingest, const struct ul_held *held,
+		       bool is_checked, struct ul_err *err)
+{
+	char path[UL_DIGEST_TEXT_MAX];
+
+	ul_digest_format_path(&held->digest, path);
+	return file_is_usable(ingest, ingest->store->blobs_fd, path, held,
+			      is_checked, err);
+}
+
+static int held_find(struct ul_ingest *ingest, struct ul_held *held,
+		     bool is_checked, struct ul_err *err)
+{
+	char hex[UL_DIGEST_HEX_MAX + 1];
+	int rc;
+
+	if (ingest->fd < 0)
+		return find_stored(ingest, held, is_checked, err);
+	ul_digest_format_hex(&held->digest, hex);
+	rc = link_stored(ingest, held, hex, is_checked, err);
+	if (rc)
+		return rc;
+	rc = link_trashed(ingest, held, hex, is_checked, err);
+	held->is_replacing =
+	    rc > 0 && is_damaged(ingest, &held->digest, held->size_bytes);
+	return rc;
+}
+
 int ul_ingest_reuse(struct ul_ingest *ingest, const struct ul_digest *digest,
 		    uint64_t size_bytes, bool is_checked,
 		    struct ul_held **ret_held, struct ul_err *err)
 {
-	struct ul_held held = { .digest = *digest, .size_bytes = size_bytes };
-	char hex[UL_DIGEST_HEX_MAX + 1], path[UL_DIGEST_TEXT_MAX];
+	struct ul_held held = {
+		.digest = *digest,
+		.size_bytes = size_bytes,
+		.where = ingest->fd < 0 ? UL_HELD_STORE : UL_HELD_LINKED,
+	};
 	int rc;
 
 	if (ul_ingest_find(ingest, digest)) {
 		*ret_held = ul_ingest_find(ingest, digest);
 		return (*ret_held)->size_bytes == size_bytes;
 	}
-	ul_digest_format_hex(digest, hex);
-	ul_digest_format_path(digest, path);
-	is_checked = is_checked || ingest->is_verifying;
-	held.where = UL_HELD_STORE;
-	rc = file_is_usable(ingest, ingest->store->blobs_fd, path, &held,
-			    is_checked, err);
-	if (!rc) {
-		held.where = UL_HELD_LINKED;
-		rc = link_trashed(ingest, &held, hex, is_checked, err);
-	}
+	rc = held_find(ingest, &held, is_checked || ingest->is_verifying, err);
 	if (rc <= 0)
 		return rc;
-	held.is_replacing = held.where == UL_HELD_LINKED &&
-			    is_damaged(ingest, digest, size_bytes);
 	rc = held_add(ingest, &held, ret_held, err);
 	return rc ? rc : 1;
 }

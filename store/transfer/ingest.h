@@ -24,8 +24,8 @@ struct ul_err;
 enum { UL_INGEST_BLOCK_BYTES = 1 << 20 };
 
 enum ul_held_where {
-	UL_HELD_STORE,  /* in its place, with the right length */
-	UL_HELD_LINKED, /* ingest/NAME/<hex>: a link to the trash's */
+	UL_HELD_STORE,  /* in its place: an ingest without a folder */
+	UL_HELD_LINKED, /* ingest/NAME/<hex>: linked from store or trash */
 	UL_HELD_NEW,    /* ingest/NAME/<hex>: written by us, verified */
 };
 
@@ -66,7 +66,7 @@ struct ul_ingest {
  * Owner:   *ret_ingest, released by ul_ingest_release(), which removes the
  *          folder.
  * Returns: 0; UL_E_REFUSED (a store that we cannot write); UL_E_IO;
- *          UL_E_BUSY; UL_E_NOMEM.
+ *          UL_E_BUSY (ul_embedded_ingest_folder()); UL_E_NOMEM.
  */
 int ul_ingest_open(struct ul_embedded *store, bool is_verifying,
 		   struct ul_ingest *ret_ingest, struct ul_err *err);
@@ -132,10 +132,9 @@ int ul_ingest_blob_read(const struct ul_ingest *ingest,
 int ul_ingest_sync(struct ul_ingest *ingest, struct ul_err *err);
 
 /*
- * Put everything that is needed in its place, durably, under the lock. Each
- * blob is looked at again first: one that the store had and has no longer
- * comes out of the trash or the whole is refused, with nothing changed.
- * Returns: 0; UL_E_CONFLICT (a blob is gone); UL_E_IO; UL_E_NOMEM.
+ * Put everything that is needed in its place, durably, under the lock. What
+ * the store or its trash lost since is there through our links.
+ * Returns: 0; UL_E_IO; UL_E_NOMEM.
  */
 int ul_ingest_settle(struct ul_ingest *ingest, struct ul_err *err);
 

@@ -175,34 +175,11 @@ static bool is_in_place(const struct settling *settling,
 			  held->size_bytes);
 }
 
-static int held_expect(const struct settling *settling,
-		       const struct ul_held *held, struct ul_err *err)
-{
-	char text[UL_DIGEST_TEXT_MAX];
-
-	ul_digest_format(&held->digest, text);
-	if (held->where != UL_HELD_STORE || is_in_place(settling, held) ||
-	    trash_path(settling, held))
-		return 0;
-	return ul_err_set(err, UL_E_CONFLICT,
-			  "blob %.19s, which the store had, was removed "
-			  "meanwhile; try again",
-			  text);
-}
-
-static int move(int from_fd, const char *from, int to_fd, const char *to,
-		struct ul_err *err)
-{
-	return renameat(from_fd, from, to_fd, to)
-		   ? ul_err_sys(err, "rename to blob %s", to)
-		   : 0;
-}
-
 static int held_place(const struct settling *settling,
 		      const struct ul_held *held, struct ul_err *err)
 {
 	const struct ul_ingest *ingest = settling->ingest;
-	const char *trashed = NULL;
+	const char *trashed;
 	char hex[UL_DIGEST_HEX_MAX + 1], path[UL_DIGEST_TEXT_MAX];
 	int rc;
 
@@ -214,16 +191,14 @@ static int held_place(const struct settling *settling,
 	rc = ul_embedded_blob_folder(ingest->store, held->digest.alg, err);
 	if (rc)
 		return rc;
-	if (held->where != UL_HELD_NEW)
-		trashed = trash_path(settling, held);
-	if (held->where == UL_HELD_STORE)
-		return move(ingest->store->trash_fd, trashed,
-			    ingest->store->blobs_fd, path, err);
-	rc = move(ingest->fd, hex, ingest->store->blobs_fd, path, err);
+	trashed =
+	    held->where == UL_HELD_LINKED ? trash_path(settling, held) : NULL;
+	if (renameat(ingest->fd, hex, ingest->store->blobs_fd, path))
+		return ul_err_sys(err, "rename to blob %s", path);
 	/* It has only our name now, as when it is taken out of the trash. */
-	if (!rc && trashed)
+	if (trashed)
 		unlinkat(ingest->store->trash_fd, trashed, 0);
-	return rc;
+	return 0;
 }
 
 static int settle(struct settling *settling, struct ul_err *err)
@@ -234,10 +209,6 @@ static int settle(struct settling *settling, struct ul_err *err)
 				      &settling->trashed,
 				      &settling->trashed_count, err);
 
-	for (i = 0; !rc && i < ingest->len; i++) {
-		if (ingest->held[i]->is_needed)
-			rc = held_expect(settling, ingest->held[i], err);
-	}
 	for (i = 0; !rc && i < ingest->len; i++) {
 		if (ingest->held[i]->is_needed)
 			rc = held_place(settling, ingest->held[i], err);

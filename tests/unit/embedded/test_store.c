@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -540,6 +541,38 @@ static void test_store__says_why_it_could_not_be_locked(void **state)
 	ul_embedded_unlock(other);
 }
 
+/* A collection looks and deletes under the lock: what is made in between
+ * would be a left-over for as long as its own lock is not taken. */
+static void test_store__makes_no_ingest_folder_during_a_collection(void **state)
+{
+	struct store_fixture *fixture = *state;
+	ul_cleanup(ul_embedded_closep) struct ul_embedded *other = NULL;
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1, second = -1;
+	struct ul_err err = UL_ERR_INIT;
+	char name[17] = "";
+
+	store_fixture_locked(fixture);
+	assert_int_equal(ul_embedded_open(fixture->state, &other, &err), 0);
+	other->lock_wait_ms = 30;
+	assert_int_equal(ul_embedded_ingest_folder(other, name, &fd, &err),
+			 UL_E_BUSY);
+	assert_int_equal(fd, -1);
+	assert_string_equal(name, "");
+	assert_int_equal(ul_dir_names(other->ingest_fd, &names, &err), 0);
+	assert_int_equal(names.len, 0);
+
+	ul_embedded_unlock(fixture->store);
+	assert_int_equal(ul_embedded_ingest_folder(other, name, &fd, &err), 0);
+	assert_false(other->is_locked);
+	second =
+	    openat(other->ingest_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(second >= 0);
+	assert_int_equal(flock(second, LOCK_SH | LOCK_NB), -1);
+	assert_int_equal(ul_embedded_lock(fixture->store, &err), 0);
+	assert_int_equal(unlinkat(other->ingest_fd, name, AT_REMOVEDIR), 0);
+}
+
 static void test_store__learns_of_changes_when_it_locks(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -783,6 +816,7 @@ int main(void)
 		STORE_TEST(goes_on_with_a_database_that_is_ahead),
 		STORE_TEST(may_be_copied_with_its_database),
 		STORE_TEST(says_why_it_could_not_be_locked),
+		STORE_TEST(makes_no_ingest_folder_during_a_collection),
 		STORE_TEST(learns_of_changes_when_it_locks),
 		STORE_TEST(reads_its_index_whole_while_others_write),
 		STORE_TEST(waits_for_an_index_that_is_empty),
