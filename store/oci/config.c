@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 
 static int diff_ids_copy(const json_t *array, struct ul_arena *arena,

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 
 /* image-spec media-types.md; Docker image manifest v2.2 and v2.1. */

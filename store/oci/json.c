@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/descriptor.h"
 
 /*
  * jansson 2.14 does not look whether the buffer of a token could grow: it

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 #include "store/oci/reference.h"
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 
 void ul_ref_search_release(struct ul_ref_search *search)

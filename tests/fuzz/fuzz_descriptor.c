@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "fuzz.h"
 #include "store/limits.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 
 static bool same_text(const char *a, const char *b)

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "fuzz.h"
 #include "store/limits.h"
+#include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
 #include "store/oci/manifest.h"
 
