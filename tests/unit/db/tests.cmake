@@ -1,10 +1,12 @@
 # ul_unit_test(db MODULE ul_...)
-ul_unit_test(db db ul_db PkgConfig::sqlite3)
-ul_unit_test(db stmt ul_db PkgConfig::sqlite3)
+add_library(test_scratch STATIC ${CMAKE_SOURCE_DIR}/tests/unit/db/scratch.c)
+target_link_libraries(test_scratch PUBLIC ul_db PkgConfig::sqlite3
+                                          PkgConfig::cmocka)
+ul_unit_test(db db test_scratch)
+ul_unit_test(db stmt test_scratch)
 ul_unit_test(db refs ul_db)
 add_library(test_record STATIC ${CMAKE_SOURCE_DIR}/tests/unit/db/record_fixture.c)
-target_link_libraries(test_record PUBLIC ul_db ul_graph PkgConfig::sqlite3
-                                         PkgConfig::cmocka)
+target_link_libraries(test_record PUBLIC test_scratch ul_graph)
 ul_unit_test(db record test_record)
 ul_unit_test(db record_load test_record)
-ul_unit_test(db check ul_db PkgConfig::sqlite3)
+ul_unit_test(db check test_scratch)
