@@ -61,13 +61,7 @@ invariants(trouble
     I7__a_database_that_is_behind_collects_nothing
     I7__a_clock_behind_collects_nothing
     I7__a_file_from_the_future_collects_nothing)
-
-# I11 has file systems of its own.
-add_executable(unit_gc_full_disk
-               ${CMAKE_SOURCE_DIR}/tests/unit/gc/test_full_disk.c)
-target_link_libraries(unit_gc_full_disk PRIVATE test_content ul_options
-                                                PkgConfig::cmocka)
-foreach(invariant
+invariants(full_disk
     I11__what_gc_would_take_goes_in_place
     I11__names_stay_where_there_is_no_room
     I11__without_now_nothing_goes_in_place
@@ -76,8 +70,3 @@ foreach(invariant
     I11__a_damaged_index_lets_nothing_go
     I11__a_lease_that_only_the_log_has_holds
     I11__without_memory_nothing_else_goes)
-  string(REPLACE "__" "_" short ${invariant})
-  add_test(NAME invariant/${short}
-           COMMAND unit_gc_full_disk test_${invariant})
-  set_tests_properties(invariant/${short} PROPERTIES LABELS invariant)
-endforeach()

@@ -1,6 +1,5 @@
 /*
- * gc/INVARIANTS.md, I11, on a small file system without a free block. Each
- * test is a ctest of its own, "invariant/I11_...".
+ * gc/INVARIANTS.md, I11, on a small file system without a free block.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,19 +20,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "store/embedded/lease.h"
 #include "store/embedded/snapshot.h"
 #include "store/embedded/store.h"
-#include "tests/lib/content_fixture.h"
+#include "tests/unit/gc/invariants.h"
 
 static const struct ul_rule everything = { .all = true };
 
 enum { MANY_BYTES = 2 << 20 };
-
-static void reopen(struct store_fixture *fixture)
-{
-	store_fixture_open(fixture)->patience.limit_ms = 0;
-}
 
 static int setup(void **state)
 {
@@ -46,7 +39,7 @@ static int setup(void **state)
 	if (mkdir(fixture->state, 0755) ||
 	    mount("none", fixture->state, "tmpfs", 0, "size=16m"))
 		return -1;
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	return 0;
 }
 
@@ -79,7 +72,7 @@ static void fill(struct store_fixture *fixture)
 	while (write(fd, bytes, sizeof bytes) > 0)
 		continue;
 	close(fd);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 }
 
 static struct content_digest many_put(struct store_fixture *fixture)
@@ -98,23 +91,8 @@ struct three {
 	int64_t now;
 };
 
-static void lease_put(struct store_fixture *fixture, const char *id,
-		      const char *digest)
-{
-	const struct ul_lease lease = { .id = id };
-	struct ul_err err = UL_ERR_INIT;
-
-	if (ul_embedded_lock(fixture->store, &err) ||
-	    ul_lease_create(fixture->store, &lease, &err) ||
-	    ul_lease_add(fixture->store, id, UL_KIND_BLOB, digest, &err))
-		fail_msg("%s", err.msg);
-	ul_embedded_unlock(fixture->store);
-}
-
 static void three_put(struct store_fixture *fixture, struct three *three)
 {
-	struct ul_view view;
-
 	three->now = ul_clock_unix_s() + 2 * HOUR_S;
 	three->named = image_put(fixture, "named", "base");
 	three->loose = image_put(fixture, "loose", "base");
@@ -123,12 +101,10 @@ static void three_put(struct store_fixture *fixture, struct three *three)
 		  { "loose", three->loose.manifest.text, NULL });
 	image_unpack(fixture, &three->named);
 	image_unpack(fixture, &three->loose);
-	lease_put(fixture, "l", three->leased.manifest.text);
-	view = content_scan(fixture, ul_clock_unix_s());
-	ul_view_release(&view);
+	lease_put(fixture, "l", UL_KIND_BLOB, three->leased.manifest.text);
+	note_scan(fixture, ul_clock_unix_s());
 	INDEX_PUT(fixture, { "named", three->named.manifest.text, NULL });
-	view = content_scan(fixture, ul_clock_unix_s());
-	ul_view_release(&view);
+	note_scan(fixture, ul_clock_unix_s());
 }
 
 static void three_expect(struct store_fixture *fixture,
@@ -216,7 +192,7 @@ static void test_I11__names_stay_where_there_is_no_room(void **state)
 	/* The record still has it: nothing could be written. */
 	ul_embedded_closep(&fixture->store);
 	assert_int_equal(unlink(fill_path(fixture)), 0);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	assert_true(row_exists(fixture, image_top(&three.loose)));
 	view = content_scan(fixture, three.now);
 	assert_int_equal(view.image_count, 1);
@@ -288,7 +264,7 @@ static void test_I11__an_unreadable_database_lets_nothing_go(void **state)
 	ul_embedded_closep(&fixture->store);
 	assert_int_equal(unlink(fill_path(fixture)), 0);
 	tree_copy(keep, path);
-	reopen(fixture);
+	store_fixture_reopen(fixture);
 	three_expect(fixture, &three, true);
 }
 
@@ -326,8 +302,9 @@ static void test_I11__a_lease_that_only_the_log_has_holds(void **state)
 	child = fork();
 	assert_true(child >= 0);
 	if (!child) {
-		reopen(fixture);
-		lease_put(fixture, "new", three.loose.manifest.text);
+		store_fixture_reopen(fixture);
+		lease_put(fixture, "new", UL_KIND_BLOB,
+			  three.loose.manifest.text);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -394,23 +371,21 @@ static void test_I11__without_memory_nothing_else_goes(void **state)
 	three_expect(fixture, &three, false);
 }
 
-#define INVARIANT(name)                                                        \
+#define FULL_DISK(name)                                                        \
 	cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+static const struct CMUnitTest tests[] = {
+	FULL_DISK(I11__what_gc_would_take_goes_in_place),
+	FULL_DISK(I11__names_stay_where_there_is_no_room),
+	FULL_DISK(I11__without_now_nothing_goes_in_place),
+	FULL_DISK(I11__what_is_young_stays_in_place),
+	FULL_DISK(I11__an_unreadable_database_lets_nothing_go),
+	FULL_DISK(I11__a_damaged_index_lets_nothing_go),
+	FULL_DISK(I11__a_lease_that_only_the_log_has_holds),
+	FULL_DISK(I11__without_memory_nothing_else_goes),
+};
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		INVARIANT(I11__what_gc_would_take_goes_in_place),
-		INVARIANT(I11__names_stay_where_there_is_no_room),
-		INVARIANT(I11__without_now_nothing_goes_in_place),
-		INVARIANT(I11__what_is_young_stays_in_place),
-		INVARIANT(I11__an_unreadable_database_lets_nothing_go),
-		INVARIANT(I11__a_damaged_index_lets_nothing_go),
-		INVARIANT(I11__a_lease_that_only_the_log_has_holds),
-		INVARIANT(I11__without_memory_nothing_else_goes),
-	};
-
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, store_fixture_group, NULL);
+	return invariants_main(argc, argv, tests, ul_array_len(tests));
 }
