@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 /* A line has a name or two, each UL_NAME_MAX_BYTES at most. */
@@ -52,11 +53,13 @@ json_t *ul_json_string(const char *text)
 
 int ul_cli_print_json(const json_t *answer, struct ul_err *err)
 {
+	FILE *out = ul_terminal()->out;
+
 	if (!answer)
 		return ul_err_nomem(err);
 	/* Six digits: seconds are measured no better than to a microsecond. */
-	if (json_dumpf(answer, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) ||
-	    putchar('\n') == EOF)
+	if (json_dumpf(answer, out, JSON_COMPACT | JSON_REAL_PRECISION(6)) ||
+	    putc('\n', out) == EOF)
 		return ul_err_set(err, UL_E_IO, "cannot write the answer");
 	return 0;
 }
@@ -65,7 +68,7 @@ int ul_cli_print_table(const struct ul_table *table, struct ul_err *err)
 {
 	if (table->failed)
 		return ul_err_nomem(err);
-	if (!ul_table_print(table, stdout))
+	if (!ul_table_print(table, ul_terminal()->out))
 		return ul_err_sys(err, "writing the answer");
 	return 0;
 }
@@ -99,6 +102,7 @@ static size_t count_newlines(const char *text)
 void ul_cli_print(const char *fmt, ...)
 {
 	char text[TEXT_MAX_BYTES], ours[512], mark, *at;
+	FILE *out = ul_terminal()->out;
 	va_list ap, again;
 	size_t i;
 
@@ -121,9 +125,9 @@ void ul_cli_print(const char *fmt, ...)
 
 		at[len] = '\0';
 		ul_text_clean(at);
-		fputs(at, stdout);
+		fputs(at, out);
 		if (was)
-			putchar('\n');
+			putc('\n', out);
 		at += len + (was != '\0');
 	}
 }
@@ -140,7 +144,7 @@ int ul_cli_print_long(const char *text, struct ul_err *err)
 		if (!line)
 			return ul_err_nomem(err);
 		ul_text_clean(line);
-		puts(line);
+		fprintf(ul_terminal()->out, "%s\n", line);
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/help.h"
+#include "cli/terminal.h"
 
 enum { ARGS_END = -1, ARGS_WRONG = -2, ARGS_TAKEN = -3 };
 enum { OPTION_NUMBERED = 256, OPTIONS_MAX = 64 };
@@ -225,7 +226,7 @@ static int shared_take(struct ul_cli *cli, struct ul_args *args,
 	case SHARED_HELP:
 		cli->is_help_shown = true;
 		if (args->command->name)
-			ul_help_command(args->command, stdout);
+			ul_help_command(args->command, ul_terminal()->out);
 		return ARGS_WRONG;
 	default:
 		return shared_value(cli, args, option);

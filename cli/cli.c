@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/main.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 #include "store/embedded/layout.h"
 #include "store/embedded/store.h"
@@ -26,7 +27,7 @@ static void line_print(const char *before, const char *fmt, va_list ap)
 
 	vsnprintf(line, sizeof line, fmt, ap);
 	ul_text_clean(line);
-	fprintf(stderr, "%s%s\n", before, line);
+	fprintf(ul_terminal()->talk, "%s%s\n", before, line);
 }
 
 /* The directory that holds a user's data (XDG base directories 0.8). */
@@ -226,7 +227,7 @@ static void error_print(const char *fmt, ...)
 
 int ul_cli_fail(const struct ul_err *err)
 {
-	fflush(stdout);
+	fflush(ul_terminal()->out);
 	if (err->code == UL_E_CANCELED)
 		error_print("interrupted");
 	else
@@ -267,8 +268,8 @@ int ul_cli_ask(const char *fmt, ...)
 	char question[LINE_MAX_BYTES / 2], answer[16];
 	va_list ap;
 
-	fflush(stdout);
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+	fflush(ul_terminal()->out);
+	if (!ul_terminal_can_ask()) {
 		error_print("no terminal to ask on; -y answers yes");
 		return -1;
 	}

@@ -8,6 +8,7 @@
 #include "cli/reports.h"
 #include "cli/stores.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "gc/plan.h"
 #include "store/embedded/store.h"
 #include "store/view.h"
@@ -94,7 +95,7 @@ static bool print_classes(const struct ul_df *df, bool verbose)
 				  &df->rows[which]);
 	}
 	add_class(&table, "total", &total);
-	return ul_table_print(&table, stdout);
+	return ul_table_print(&table, ul_terminal()->out);
 }
 
 static void print_residual(const struct ul_view *view, const struct ul_df *df)
@@ -166,7 +167,7 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 		return UL_EXIT_FAILED;
 	print_residual(view, df);
 	if (verbose) {
-		putchar('\n');
+		putc('\n', ul_terminal()->out);
 		if (!ul_images_print(view, rows, UL_SORT_UNIQUE))
 			return UL_EXIT_FAILED;
 		print_duplicates(view, df);

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/json_out.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "gc/history.h"
 #include "store/embedded/store.h"
 
@@ -66,7 +67,7 @@ static bool print_table(const struct ul_history *history)
 		ul_table_addf(&table, "%llu",
 			      (unsigned long long)row->declined);
 	}
-	return ul_table_print(&table, stdout);
+	return ul_table_print(&table, ul_terminal()->out);
 }
 
 static int history_run(struct ul_cli *cli, int argc, char **argv)

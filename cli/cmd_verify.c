@@ -6,6 +6,7 @@
 #include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 #include "store/embedded/store.h"
 #include "store/verify/findings.h"
@@ -193,7 +194,8 @@ static int wrapped(const char *before, const char *what, struct ul_err *err)
 	if (!text)
 		return ul_err_nomem(err);
 	ul_text_clean(text);
-	ul_text_wrap(text, INDENT, ul_text_columns(stdout), stdout);
+	ul_text_wrap(text, INDENT, ul_terminal_columns(ul_terminal()->out),
+		     ul_terminal()->out);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/json_out.h"
 #include "cli/reports.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
 #include "store/embedded/store.h"
 #include "store/graph/path.h"
 #include "store/oci/json.h"
@@ -194,7 +195,7 @@ static void print_why(const struct ul_view *view, uint32_t object,
 	ul_cli_print(" is held by %zu root%s\n", paths->root_count,
 		     paths->root_count == 1 ? "" : "s");
 	for (i = 0; i < paths->len; i++) {
-		putchar('\n');
+		putc('\n', ul_terminal()->out);
 		print_path(&view->graph, &paths->paths[i]);
 	}
 	if (paths->root_count > paths->len)

@@ -12,6 +12,7 @@
 #include "cli/plan_file.h"
 #include "cli/reports.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "gc/run.h"
 #include "store/embedded/store.h"
 
@@ -68,7 +69,7 @@ static void print_kinds(const struct ul_plan *plan)
 		ul_table_add(&table, ul_human_bytes(bytes, text));
 	}
 	if (table.cell_count)
-		ul_table_print(&table, stdout);
+		ul_table_print(&table, ul_terminal()->out);
 }
 
 static void print_declined(const struct ul_plan *plan)

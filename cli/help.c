@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 /* Wider terminals do not make longer lines: nobody reads those. */
@@ -11,7 +12,7 @@ enum { HELP_COLUMNS_MAX = 80, LEFT_MAX = 26, LEFT_TEXT_MAX = 96, GAP = 2 };
 
 static size_t help_columns(FILE *out)
 {
-	size_t columns = ul_text_columns(out);
+	size_t columns = ul_terminal_columns(out);
 
 	return columns > HELP_COLUMNS_MAX ? HELP_COLUMNS_MAX : columns;
 }

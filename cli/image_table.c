@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "store/view.h"
 
 static const char *const sort_names[UL_SORT_COUNT] = {
@@ -162,9 +163,9 @@ static bool print_rows(const struct ul_view *view,
 	ul_table_init(&table, columns, ul_array_len(columns));
 	for (i = 0; i < rows->len; i++)
 		add_image(&table, view, &rows->rows[order[i]]);
-	if (!ul_table_print(&table, stdout))
+	if (!ul_table_print(&table, ul_terminal()->out))
 		return false;
-	return !has_pins(view) || printf("* pinned\n") > 0;
+	return !has_pins(view) || fputs("* pinned\n", ul_terminal()->out) >= 0;
 }
 
 bool ul_images_print(const struct ul_view *view,

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 #define NS_PER_S 1000000000ll
@@ -58,7 +59,8 @@ void ul_progress_start(struct ul_progress *progress, const struct ul_cli *cli,
 		.total = total,
 		.is_on = !cli->quiet && isatty(STDERR_FILENO),
 	};
-	signals_catch();
+	if (!ul_terminal()->progress)
+		signals_catch();
 }
 
 static void line_draw(struct ul_progress *progress, const char *text)
@@ -67,7 +69,7 @@ static void line_draw(struct ul_progress *progress, const char *text)
 
 	snprintf(line, sizeof line, "%s  %s", progress->label, text);
 	ul_text_clean(line);
-	ul_text_cut(line, ul_text_columns(stderr) - 1);
+	ul_text_cut(line, ul_terminal_columns(stderr) - 1);
 	fprintf(stderr, "\r%s\033[K", line);
 	fflush(stderr);
 }
@@ -94,8 +96,13 @@ static void format_count(const struct ul_progress *progress, uint64_t count,
 
 bool ul_progress_update(struct ul_progress *progress, uint64_t done)
 {
+	const struct ul_terminal *terminal = ul_terminal();
 	char now[UL_HUMAN_MAX], all[UL_HUMAN_MAX], text[3 * UL_HUMAN_MAX];
 
+	if (terminal->progress)
+		return terminal->progress(terminal->progress_arg,
+					  progress->label, done,
+					  progress->total, progress->is_bytes);
 	if (is_due(progress)) {
 		format_count(progress, done, now);
 		format_count(progress, progress->total, all);
@@ -114,6 +121,8 @@ bool ul_progress_walk(void *progress, uint64_t objects, uint64_t bytes)
 {
 	char size[UL_HUMAN_MAX], text[3 * UL_HUMAN_MAX];
 
+	if (ul_terminal()->progress)
+		return ul_progress_update(progress, objects);
 	if (is_due(progress)) {
 		snprintf(text, sizeof text, "%llu files  %s",
 			 (unsigned long long)objects,
@@ -128,5 +137,6 @@ void ul_progress_end(struct ul_progress *progress)
 	if (progress->drawn_ns)
 		fputs("\r\033[K", stderr);
 	progress->drawn_ns = 0;
-	signals_restore();
+	if (!ul_terminal()->progress)
+		signals_restore();
 }

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "cli/help.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 enum { COMMANDS_MAX = 64 };
@@ -111,7 +112,7 @@ static int help_run(const struct ul_command *const *commands, int argc,
 	const struct ul_command *command;
 
 	if (argc == 0 || argv[0][0] == '-') {
-		ul_help_overview(commands, stdout);
+		ul_help_overview(commands, ul_terminal()->out);
 		return UL_EXIT_DONE;
 	}
 	command = command_find(commands, argv[0]);
@@ -124,7 +125,7 @@ static int help_run(const struct ul_command *const *commands, int argc,
 		if (!command)
 			return UL_EXIT_USAGE;
 	}
-	ul_help_command(command, stdout);
+	ul_help_command(command, ul_terminal()->out);
 	return UL_EXIT_DONE;
 }
 
@@ -181,14 +182,14 @@ static int dispatch(struct ul_cli *cli,
 	args.is_before = true;
 	rc = ul_args_next(cli, &args);
 	if (cli->is_help_shown)
-		ul_help_overview(commands, stdout);
+		ul_help_overview(commands, ul_terminal()->out);
 	else if (rc >= 0)
-		printf("ullage %s\n", UL_VERSION);
+		fprintf(ul_terminal()->out, "ullage %s\n", UL_VERSION);
 	if (rc != -1)
 		return rc == -2 ? UL_EXIT_USAGE : UL_EXIT_DONE;
 	argc = args.argc - args.next;
 	if (!argc) {
-		ul_help_overview(commands, stderr);
+		ul_help_overview(commands, ul_terminal()->talk);
 		return UL_EXIT_USAGE;
 	}
 	if (!strcmp(args.argv[args.next], "help"))

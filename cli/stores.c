@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/json_out.h"
+#include "cli/terminal.h"
 #include "store/embedded/store.h"
 #include "store/oci/json.h"
 
@@ -67,7 +68,7 @@ int ul_cli_each_store(struct ul_cli *cli, ul_store_report *report, void *arg)
 		ul_embedded_closep(&cli->store);
 		cli->store_name = cli->stores[i];
 		if (i && !cli->json && !cli->quiet)
-			putchar('\n');
+			putc('\n', ul_terminal()->out);
 		one = report_one(cli, report, arg, &all);
 		if (!status)
 			status = one;

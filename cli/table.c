@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 enum { GAP = 2 };
@@ -170,7 +171,7 @@ bool ul_table_print(const struct ul_table *table, FILE *out)
 	if (!widths)
 		return false;
 	total = widths_measure(table, widths);
-	if (getenv("COLUMNS") || isatty(fileno(out)))
-		widths_shrink(table, widths, total, ul_text_columns(out));
+	if (ul_terminal_is_cut(out))
+		widths_shrink(table, widths, total, ul_terminal_columns(out));
 	return print_rows(table, widths, out);
 }

@@ -2,14 +2,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/mem.h"
-
-enum { COLUMNS_USUAL = 80, COLUMNS_MIN = 40, COLUMNS_MAX = 10000 };
 
 struct range {
 	uint32_t first, last;
@@ -93,19 +88,6 @@ static bool is_driving(uint32_t rune)
 	return rune < 0x20 || (rune >= 0x7f && rune <= 0x9f) ||
 	       (rune >= 0x202a && rune <= 0x202e) ||
 	       (rune >= 0x2066 && rune <= 0x2069);
-}
-
-size_t ul_text_columns(FILE *out)
-{
-	const char *set = getenv("COLUMNS");
-	struct winsize window;
-	long columns = set ? strtol(set, NULL, 10) : 0;
-
-	if (columns <= 0 && !ioctl(fileno(out), TIOCGWINSZ, &window))
-		columns = window.ws_col;
-	if (columns <= 0 || columns > COLUMNS_MAX)
-		columns = COLUMNS_USUAL;
-	return columns < COLUMNS_MIN ? COLUMNS_MIN : (size_t)columns;
 }
 
 size_t ul_text_width(const char *text)

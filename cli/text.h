@@ -10,10 +10,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Columns of the terminal behind `out`: what COLUMNS says, else what the
- * terminal says, else 80; 40 at least. */
-size_t ul_text_columns(FILE *out);
-
 /* Columns that a text takes. Any bytes. */
 size_t ul_text_width(const char *text);
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
 
 static void assert_clean(const char *text, const char *wanted)
@@ -116,15 +117,15 @@ static void test_text__columns_come_from_the_environment(void **state)
 
 	(void)state;
 	setenv("COLUMNS", "132", 1);
-	assert_int_equal(ul_text_columns(file), 132);
+	assert_int_equal(ul_terminal_columns(file), 132);
 	setenv("COLUMNS", "3", 1);
-	assert_int_equal(ul_text_columns(file), 40);
+	assert_int_equal(ul_terminal_columns(file), 40);
 	setenv("COLUMNS", "99999999", 1);
-	assert_int_equal(ul_text_columns(file), 80);
+	assert_int_equal(ul_terminal_columns(file), 80);
 	setenv("COLUMNS", "wide", 1);
-	assert_int_equal(ul_text_columns(file), 80);
+	assert_int_equal(ul_terminal_columns(file), 80);
 	unsetenv("COLUMNS");
-	assert_int_equal(ul_text_columns(file), 80);
+	assert_int_equal(ul_terminal_columns(file), 80);
 	fclose(file);
 }
 
