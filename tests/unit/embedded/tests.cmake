@@ -4,6 +4,7 @@ ul_unit_test(embedded snapshot_dir test_store)
 ul_unit_test(embedded leftover test_store)
 ul_unit_test(embedded mounts test_store)
 ul_unit_test(embedded store test_store)
+ul_unit_test(embedded store_index test_store)
 
 add_library(test_snapshot STATIC
             ${CMAKE_SOURCE_DIR}/tests/unit/embedded/snapshot_fixture.c)
