@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
+#include "store/embedded/form.h"
 #include "store/embedded/store.h"
 #include "store/verify/findings.h"
 #include "store/verify/verify.h"
@@ -53,19 +54,39 @@ static bool on_progress(void *arg, const char *what, uint64_t done,
 	return ul_progress_update(&run->progress, done);
 }
 
+/* PATH of --store oci:PATH; NULL: the embedded store. */
+static const char *layout_path(const struct ul_cli *cli)
+{
+	static const char kind[] = "oci:";
+	size_t len = sizeof kind - 1;
+
+	return cli->store_name && !strncmp(cli->store_name, kind, len)
+		   ? cli->store_name + len
+		   : NULL;
+}
+
 static struct ul_verify_options options_of(struct run *run)
 {
 	return (struct ul_verify_options){
 		.is_deep = run->is_deep,
 		.now_unix_s = ul_cli_now(run->cli),
+		.grace_s = run->cli->grace_s >= 0 ? run->cli->grace_s
+						  : ul_form_oci.grace_s,
 		.progress = on_progress,
 		.arg = run,
 	};
 }
 
-static bool is_layout(const struct ul_cli *cli)
+static int place_look(struct run *run, const struct ul_verify_options *all,
+		      struct ul_findings *findings, bool *ret_can_open,
+		      struct ul_err *err)
 {
-	return cli->store_name && !strncmp(cli->store_name, "oci:", 4);
+	const char *path = layout_path(run->cli);
+
+	return path ? ul_verify_layout_place(path, run->cli->state_path, all,
+					     findings, ret_can_open, err)
+		    : ul_verify_place(run->cli->state_path, all, findings,
+				      ret_can_open, err);
 }
 
 /* Before it can be opened. With --repair what is wrong here is put right. */
@@ -74,22 +95,18 @@ static int place_check(struct run *run, bool *ret_can_open, struct ul_err *err)
 	struct ul_verify_options all = options_of(run);
 	ul_cleanup(ul_findings_release) struct ul_findings after =
 	    UL_FINDINGS_INIT;
+	const char *path = layout_path(run->cli);
 	size_t done;
-	int rc;
-
-	/* An image layout is opened as it is. */
-	*ret_can_open = true;
-	if (is_layout(run->cli))
-		return 0;
-	rc = ul_verify_place(run->cli->state_path, &all, &run->findings,
-			     ret_can_open, err);
+	int rc = place_look(run, &all, &run->findings, ret_can_open, err);
 
 	if (rc || !run->is_repair || !run->findings.damage_count)
 		return rc;
-	rc = ul_repair_place(run->cli->state_path, all.now_unix_s, &done, err);
+	rc = path ? ul_repair_layout_place(path, run->cli->state_path, &all,
+					   &done, err)
+		  : ul_repair_place(run->cli->state_path, all.now_unix_s, &done,
+				    err);
 	if (!rc)
-		rc = ul_verify_place(run->cli->state_path, &all, &after,
-				     ret_can_open, err);
+		rc = place_look(run, &all, &after, ret_can_open, err);
 	if (!rc && !ul_findings_settle(&run->findings, &after))
 		rc = ul_err_nomem(err);
 	return rc;
@@ -135,8 +152,7 @@ static json_t *finding_json(const struct run *run,
 	ul_json_put(&json, "key", ul_json_string(finding->key));
 	ul_json_put(&json, "what", ul_json_string(finding->what));
 	ul_json_put(&json, "images", images);
-	ul_json_put(&json, "repair",
-		    ul_json_string(is_layout(run->cli) ? "" : finding->repair));
+	ul_json_put(&json, "repair", ul_json_string(finding->repair));
 	if (run->is_repair)
 		ul_json_put(&json, "repaired",
 			    json_boolean(finding->is_repaired));
@@ -147,14 +163,18 @@ static int answer_json(const struct run *run, struct ul_err *err)
 {
 	const struct ul_embedded *store = run->cli->store;
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	const char *layout = layout_path(run->cli);
 	ul_cleanup(ul_freep) char *path =
-	    ul_asprintf("%s/store", run->cli->state_path);
+	    layout ? ul_strdup(layout)
+		   : ul_asprintf("%s/store", run->cli->state_path);
 	size_t i;
 
 	if (!path)
 		return ul_err_nomem(err);
-	json = ul_cli_answer(
-	    "store", ul_json_string(store ? store->base.name : "embedded"));
+	json = ul_cli_answer("store",
+			     ul_json_string(store    ? store->base.name
+					    : layout ? run->cli->store_name
+						     : "embedded"));
 	ul_json_put(&json, "path",
 		    ul_json_string(store ? store->base.path : path));
 	ul_json_put(&json, "deep", json_boolean(run->is_deep));
@@ -224,8 +244,7 @@ static int finding_print(const struct run *run,
 			return ul_err_nomem(err);
 		rc = wrapped("", ul_buf_str(&images), err);
 	}
-	if (!rc && *finding->repair && !is_layout(run->cli) &&
-	    !finding->is_repaired && !run->is_repair)
+	if (!rc && *finding->repair && !finding->is_repaired && !run->is_repair)
 		rc = wrapped("--repair ", finding->repair, err);
 	return rc;
 }
@@ -329,11 +348,6 @@ static int verify_run(struct ul_cli *cli, int argc, char **argv)
 		return ul_cli_usage(&ul_cmd_verify,
 				    "--as-of is for commands that change "
 				    "nothing");
-	if (run.is_repair && is_layout(cli))
-		return ul_cli_usage(&ul_cmd_verify,
-				    "--repair is for the embedded store: what "
-				    "is broken in a layout of others is theirs "
-				    "to write anew");
 	ul_progress_start(&run.progress, cli, "checking the store", 0);
 	rc = verify_all(&run, &err);
 	if (rc)
@@ -361,14 +375,19 @@ const struct ul_command ul_cmd_verify = {
 	    "nothing is thrown away. It may be interrupted and begun again. "
 	    "Exit status 0: all is whole, and nothing was lost; 1: something "
 	    "is still damaged, or could not be brought back.\n\n"
-	    "With --store oci:PATH a layout of others is checked, in the same "
-	    "ways but for --repair.",
+	    "With --store oci:PATH a layout of others is checked and put in "
+	    "order in the same ways; what is broken goes to "
+	    ".ullage-trash/damaged/ in it. What is not whole but was changed "
+	    "within the grace period may still be being written, and is left: "
+	    "--grace 0 says that nobody writes there now.",
 	.examples = "ullage verify\n"
 		    "a quick look\n"
 		    "ullage verify --deep --json | jq '.findings[]'\n"
 		    "every byte, for a script\n"
 		    "ullage verify --repair\n"
-		    "after a crash, a lost database, a damaged index\n",
+		    "after a crash, a lost database, a damaged index\n"
+		    "ullage --store oci:cache verify --repair --grace 0\n"
+		    "a cache that nobody else writes just now\n",
 	.options = options,
 	.is_transfer = true,
 	.run = verify_run,

@@ -69,21 +69,38 @@ int ul_identity_write(int root_fd, const char *uid, int64_t generation,
 			       err);
 }
 
-int ul_identity_layout_check(int oci_fd, struct ul_err *err)
+/* *ret_version: in the arena; NULL where it says none. */
+static int layout_version(int oci_fd, struct ul_arena *arena,
+			  const char **ret_version, struct ul_err *err)
 {
-	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
-	const char *version = NULL;
-	int rc;
-
-	rc = ul_file_read(oci_fd, "oci-layout", IDENTITY_MAX_BYTES, &text, err);
+	int rc =
+	    ul_file_read(oci_fd, "oci-layout", IDENTITY_MAX_BYTES, &text, err);
 	if (!rc)
 		rc = ul_json_parse(ul_buf_str(&text), text.len,
 				   UL_JSON_MAX_DEPTH, &json, err);
 	if (!rc)
 		rc = ul_json_text(json, "imageLayoutVersion", "oci-layout",
-				  &arena, &version, err);
+				  arena, ret_version, err);
+	return rc;
+}
+
+bool ul_identity_layout_has_version(int oci_fd)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	struct ul_err ignored = UL_ERR_INIT;
+	const char *version = NULL;
+
+	return !layout_version(oci_fd, &arena, &version, &ignored) && version;
+}
+
+int ul_identity_layout_check(int oci_fd, struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	const char *version = NULL;
+	int rc = layout_version(oci_fd, &arena, &version, err);
+
 	if (!rc && (!version || strncmp(version, "1.", 2) != 0))
 		rc = ul_err_set(err, UL_E_CORRUPT,
 				"no image layout of version 1");

@@ -3,6 +3,7 @@
 #ifndef UL_STORE_EMBEDDED_IDENTITY_H
 #define UL_STORE_EMBEDDED_IDENTITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ul_err;
@@ -21,5 +22,9 @@ extern const char ul_identity_layout[];
 /* Whether it says a version that is ours to read, every 1.x. UL_E_ABSENT,
  * UL_E_CORRUPT, UL_E_IO, UL_E_NOMEM. */
 int ul_identity_layout_check(int oci_fd, struct ul_err *err);
+
+/* Whether oci-layout names any version at all: what it says is then no damage.
+ */
+bool ul_identity_layout_has_version(int oci_fd);
 
 #endif

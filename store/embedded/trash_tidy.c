@@ -209,8 +209,12 @@ int ul_trash_make(struct ul_embedded *store, struct ul_err *err)
 /* Nothing of ours stays in a layout; one that is not empty is left. */
 int ul_trash_unmake(struct ul_embedded *store, struct ul_err *err)
 {
-	if (store->form->is_ours ||
-	    unlinkat(store->root_fd, store->form->trash, AT_REMOVEDIR))
+	if (store->form->is_ours)
+		return 0;
+	/* What a repair has set aside may have been deleted since. */
+	if (store->trash_fd >= 0)
+		unlinkat(store->trash_fd, UL_EMBEDDED_DAMAGED, AT_REMOVEDIR);
+	if (unlinkat(store->root_fd, store->form->trash, AT_REMOVEDIR))
 		return 0;
 	ul_closep(&store->trash_fd);
 	return ul_fd_sync(store->root_fd, "the layout", err);

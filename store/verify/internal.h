@@ -31,6 +31,7 @@ struct verify {
 	struct ul_inventory inventory;
 	struct ul_snapshots snapshots;
 	struct ul_leases leases;
+	int holder_fd; /* of damaged/, once something is moved; else -1 */
 	struct verify_link *bottom_up;       /* owned; image by image */
 	const struct verify_link **by_chain; /* owned; sorted by chain */
 	size_t link_count;
@@ -84,13 +85,53 @@ int verify_layers(struct verify *verify);
 /* All of the above; deep where that is asked for. */
 int verify_all(struct verify *verify);
 
+/* The directory in which damaged/ is: of a store of ours itself; in a layout of
+ * others the hidden trash, made where there is none. UL_E_IO. */
+struct ul_form;
+int verify_aside_holder(int root_fd, const struct ul_form *form, int *ret_fd,
+			struct ul_err *err);
+
 /*
- * Move something below the directory `from_fd` to damaged/, durably, under
- * `name` or, where that is taken, "name.2" and so on. What is gone is fine.
- * UL_E_IO, UL_E_NOMEM.
+ * Move something below the directory `from_fd` to damaged/ below `holder_fd`,
+ * durably, under `name` or, where that is taken, "name.2" and so on. What is
+ * gone is fine. UL_E_IO, UL_E_NOMEM.
  */
-int verify_set_aside(int root_fd, int from_fd, const char *from,
+int verify_set_aside(int holder_fd, int from_fd, const char *from,
 		     const char *name, struct ul_err *err);
+
+/* What a file holds that stays in its place, which keeps its times: who looks
+ * again after a stop tells by them whether it is still being written. */
+struct ul_buf;
+int verify_copy_aside(int holder_fd, const char *name,
+		      const struct ul_buf *text, struct ul_err *err);
+
+/*
+ * The same of a blob in the folder of its algorithm that has not its digest,
+ * unless what was moved has it after all, or somebody is at it: that goes back.
+ */
+int verify_blob_aside(int holder_fd, int from_fd,
+		      const struct ul_digest *digest, struct ul_err *err);
+
+/* Where a repair of this store moves things, for people. */
+const char *verify_aside_text(const struct ul_form *form);
+
+/* Whether a state directory has a store of ours, or it cannot be told. */
+bool verify_has_embedded(const char *state_path, struct ul_err *err);
+
+/* 1: the oci-layout of a layout of others is damaged; 0: it is not, or is one
+ * of another version. UL_E_NOMEM. */
+int verify_layout_marker(int layout_fd,
+			 const struct ul_layout_check_options *options,
+			 enum ul_layout_held *ret_held, struct ul_err *err);
+
+/* The options that any check of its layout has; and of one of others. */
+struct ul_layout_check_options
+verify_shared_options(const struct ul_verify_options *options);
+struct ul_layout_check_options
+verify_layout_options(const struct verify *verify);
+
+/* Open verify->holder_fd. UL_E_IO. */
+int repair_holder(struct verify *verify);
 
 /* Repairs; each is complete, or was not begun, wherever it is stopped. */
 int repair_trash(struct verify *verify);
@@ -98,5 +139,7 @@ int repair_blobs(struct verify *verify);
 int repair_index(struct verify *verify, const struct ul_layout_check *whole);
 int repair_snapshots(struct verify *verify);
 int repair_identity(struct verify *verify, const struct ul_layout_check *whole);
+/* Record all that there is; what nothing reaches was lost just now. */
+int repair_relearn(struct verify *verify);
 
 #endif

@@ -189,18 +189,39 @@ static int roots_remembered(struct verify_layout *verify)
 	return 0;
 }
 
+static const char *index_repair(enum ul_layout_held held)
+{
+	switch (held) {
+	case UL_HELD_NOT:
+		return "moves it aside and makes a new one from the names that "
+		       "are remembered and the manifests that are here";
+	case UL_HELD_YOUNG:
+		return "leaves it, unless --grace 0 says that nobody writes "
+		       "here now";
+	default:
+		return "leaves it";
+	}
+}
+
 static int index_damaged(struct verify_layout *verify)
 {
 	const struct ul_names *pairs = verify->options->remembered;
+	char why[sizeof verify->err->msg];
+	enum ul_layout_held held;
 	size_t i;
+	int rc;
 
+	snprintf(why, sizeof why, "%s", verify->err->msg);
+	rc = ul_layout_index_held(verify->layout_fd, verify->options, &held,
+				  verify->err);
+	if (rc)
+		return rc;
 	verify->check->is_index_damaged = true;
+	verify->check->index_held = (uint8_t)held;
 	if (!ul_findings_add(verify->findings, UL_FINDING_DAMAGE, "index",
-			     "index.json",
-			     "moves it aside and makes a new one from the "
-			     "names that are remembered and the manifests that "
-			     "are here",
-			     "is not whole: %s", verify->err->msg))
+			     "index.json", index_repair(held),
+			     "is not whole: %s%s", why,
+			     ul_layout_held_text(held)))
 		return ul_err_nomem(verify->err);
 	for (i = 0; pairs && i + 1 < pairs->len; i += 2) {
 		if (!ul_findings_hurts(verify->findings, pairs->names[i]))

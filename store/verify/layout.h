@@ -45,6 +45,15 @@ struct ul_layout_ref {
 	bool has_urls;
 };
 
+/* Why what is broken stays where it is: not everything that is not whole is
+ * damaged. */
+enum ul_layout_held {
+	UL_HELD_NOT,
+	UL_HELD_YOUNG, /* changed within the grace period: maybe in progress */
+	UL_HELD_USED,  /* somebody has it open or locked */
+	UL_HELD_ALIEN, /* of others, and no regular file: nobody's to move */
+};
+
 struct ul_layout_node {
 	struct ul_digest digest;
 	const char *key;        /* "sha256:..." */
@@ -55,6 +64,7 @@ struct ul_layout_node {
 	bool is_hashed; /* its bytes are known to have, or lack, its digest*/
 	bool is_bad;    /* they lack it */
 	const char *broken; /* it has it, but cannot be read; or NULL */
+	uint8_t held;       /* enum ul_layout_held; of what is bad or broken */
 	uint8_t media;      /* enum ul_media of what was read; else OTHER */
 	uint64_t size_bytes;
 	bool is_other_length;  /* some descriptor says another one: */
@@ -72,6 +82,7 @@ struct ul_layout_check {
 	struct ul_layout_root *roots; /* owned; in order of the index */
 	size_t root_count, root_cap;
 	bool is_index_damaged;
+	uint8_t index_held; /* enum ul_layout_held */
 	size_t hashed_count;
 	struct ul_map by_digest; /* ul_digest -> node */
 	/* Referrers of each node, once they are asked for: owned. */
@@ -88,6 +99,13 @@ struct ul_layout_check_options {
 	/* Others write without a lock: a damaged index or manifest is read
 	 * again for as long. */
 	int wait_ms;
+	/* A layout of others: what is not whole but was changed within the
+	 * grace period may still be being written, and what is no regular file
+	 * is theirs. */
+	bool is_shared;
+	int64_t now_unix_s, grace_s;
+	/* Where a repair moves what is broken, for people; NULL: "damaged/" */
+	const char *aside;
 	/* Names and digests, in pairs, that stand for the index's entries
 	 * where it is damaged; may be NULL. */
 	const struct ul_names *remembered;
@@ -127,5 +145,23 @@ void ul_layout_blob_path(const struct ul_digest *digest,
  */
 int ul_layout_blob_hash(int layout_fd, const struct ul_digest *digest,
 			struct ul_err *err);
+
+/* The same of a file anywhere. */
+int ul_layout_file_hash(int dirfd, const char *path,
+			const struct ul_digest *digest, struct ul_err *err);
+
+/*
+ * Whether somebody may still be at work on what is not whole: a file, or a name
+ * that is missing and its neighbours. UL_E_NOMEM.
+ */
+int ul_layout_held(int dirfd, const char *path,
+		   const struct ul_layout_check_options *options,
+		   enum ul_layout_held *ret_held, struct ul_err *err);
+int ul_layout_index_held(int layout_fd,
+			 const struct ul_layout_check_options *options,
+			 enum ul_layout_held *ret_held, struct ul_err *err);
+
+/* "it is younger than the grace period ..."; "" for UL_HELD_NOT. */
+const char *ul_layout_held_text(enum ul_layout_held held);
 
 #endif

@@ -47,20 +47,19 @@ static int fd_hash(int fd, const char *path, uint8_t alg, char *block,
 	return 0;
 }
 
-/* 1: it has its digest, 0: it has not, UL_E_ABSENT. */
-static int blob_hash(int layout_fd, const struct ul_digest *digest,
+/* 1: it has that digest, 0: it has not, UL_E_ABSENT. */
+static int file_hash(int dirfd, const char *path,
+		     const struct ul_digest *digest,
 		     const struct reading *reading, struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd = -1;
 	ul_cleanup(ul_freep) char *block = NULL;
-	char path[UL_LAYOUT_PATH_MAX];
 	struct ul_digest found;
 	struct stat st;
 	int rc;
 
-	ul_layout_blob_path(digest, path);
-	fd = openat(layout_fd, path,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd =
+	    openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return ul_err_set(err, UL_E_ABSENT, "%s is not here", path);
 	if (fd < 0 || fstat(fd, &st))
@@ -72,6 +71,21 @@ static int blob_hash(int layout_fd, const struct ul_digest *digest,
 		return ul_err_nomem(err);
 	rc = fd_hash(fd, path, digest->alg, block, reading, &found, err);
 	return rc ? rc : ul_digest_equal(&found, digest);
+}
+
+static int blob_hash(int layout_fd, const struct ul_digest *digest,
+		     const struct reading *reading, struct ul_err *err)
+{
+	char path[UL_LAYOUT_PATH_MAX];
+
+	ul_layout_blob_path(digest, path);
+	return file_hash(layout_fd, path, digest, reading, err);
+}
+
+int ul_layout_file_hash(int dirfd, const char *path,
+			const struct ul_digest *digest, struct ul_err *err)
+{
+	return file_hash(dirfd, path, digest, NULL, err);
 }
 
 int ul_layout_blob_hash(int layout_fd, const struct ul_digest *digest,

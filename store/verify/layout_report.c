@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/verify/findings.h"
 #include "store/verify/layout_internal.h"
-
-#define ASIDE                                                                  \
-	"moves it to damaged/; importing the image again brings it back whole"
 
 static bool is_subject(const struct ul_layout_ref *ref)
 {
@@ -170,41 +168,102 @@ static int absent_say(struct verify_layout *verify, uint32_t at)
 	return ul_layout_check_hurts(check, at, verify->findings, verify->err);
 }
 
+static int held_look(struct verify_layout *verify, struct ul_layout_node *node)
+{
+	char path[UL_LAYOUT_PATH_MAX];
+	enum ul_layout_held held;
+	int rc;
+
+	ul_layout_blob_path(&node->digest, path);
+	rc = ul_layout_held(verify->layout_fd, path, verify->options, &held,
+			    verify->err);
+	if (!rc)
+		node->held = (uint8_t)held;
+	return rc;
+}
+
+/* What a repair does with a blob that is not what it should be. */
+static bool repair_text(const struct verify_layout *verify,
+			const struct ul_layout_node *node, struct ul_buf *text)
+{
+	const char *aside = verify->options->aside;
+
+	if (!aside)
+		aside = "damaged/";
+	if (node->held == UL_HELD_NOT)
+		return ul_buf_printf(
+		    text,
+		    "moves it to %s; importing the image again "
+		    "brings it back whole",
+		    aside);
+	if (node->held == UL_HELD_YOUNG)
+		return ul_buf_printf(text,
+				     "leaves it, unless --grace 0 says that "
+				     "nobody writes here now: then moves it to "
+				     "%s",
+				     aside);
+	return ul_buf_add_str(text, "leaves it");
+}
+
+/* Nothing needs it, and its writer may not be done. */
+static enum ul_severity bad_severity(const struct ul_layout_node *node)
+{
+	return node->is_loose && node->held != UL_HELD_NOT ? UL_FINDING_NOTE
+							   : UL_FINDING_DAMAGE;
+}
+
+static struct ul_finding *bad_add(struct verify_layout *verify,
+				  const struct ul_layout_node *node)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf repair = UL_BUF_INIT;
+	const char *held = ul_layout_held_text(node->held);
+	enum ul_severity severity = bad_severity(node);
+
+	if (!repair_text(verify, node, &repair))
+		return NULL;
+	if (node->broken)
+		return ul_findings_add(verify->findings, severity, "blob",
+				       node->key, ul_buf_str(&repair),
+				       "has its digest, but cannot be "
+				       "understood: %s%s",
+				       node->broken, held);
+	if (!node->is_other_length)
+		return ul_findings_add(verify->findings, severity, "blob",
+				       node->key, ul_buf_str(&repair),
+				       "does not have its digest%s", held);
+	return ul_findings_add(verify->findings, severity, "blob", node->key,
+			       ul_buf_str(&repair),
+			       "is %llu bytes long and should be %llu: it does "
+			       "not have its digest%s",
+			       (unsigned long long)node->size_bytes,
+			       (unsigned long long)node->wanted_bytes, held);
+}
+
 static int present_say(struct verify_layout *verify, uint32_t at)
 {
 	struct ul_layout_check *check = verify->check;
-	const struct ul_layout_node *node = &check->nodes[at];
-	struct ul_findings *findings = verify->findings;
+	struct ul_layout_node *node = &check->nodes[at];
 	struct ul_finding *finding;
+	int rc;
 
-	if (node->is_bad && node->is_other_length)
+	if (node->is_bad || node->broken) {
+		rc = held_look(verify, node);
+		if (rc)
+			return rc;
+		finding = bad_add(verify, node);
+	} else if (node->is_other_length) {
 		finding = ul_findings_add(
-		    findings, UL_FINDING_DAMAGE, "blob", node->key, ASIDE,
-		    "is %llu bytes long and should be %llu: it does not have "
-		    "its digest",
-		    (unsigned long long)node->size_bytes,
-		    (unsigned long long)node->wanted_bytes);
-	else if (node->is_bad)
-		finding = ul_findings_add(findings, UL_FINDING_DAMAGE, "blob",
-					  node->key, ASIDE,
-					  "does not have its digest");
-	else if (node->broken)
-		finding = ul_findings_add(
-		    findings, UL_FINDING_DAMAGE, "blob", node->key, ASIDE,
-		    "has its digest, but cannot be understood: %s",
-		    node->broken);
-	else if (node->is_other_length)
-		finding = ul_findings_add(
-		    findings, UL_FINDING_DAMAGE, "blob", node->key, "",
+		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
 		    "is %llu bytes long and has its digest, but what refers "
 		    "to it says %llu",
 		    (unsigned long long)node->size_bytes,
 		    (unsigned long long)node->wanted_bytes);
-	else
+	} else {
 		return 0;
+	}
 	if (!finding)
 		return ul_err_nomem(verify->err);
-	return ul_layout_check_hurts(check, at, findings, verify->err);
+	return ul_layout_check_hurts(check, at, verify->findings, verify->err);
 }
 
 /* Images are often kept for one platform alone: a line for each index. */

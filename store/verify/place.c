@@ -8,14 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/patience.h"
 #include "store/db/check.h"
+#include "store/embedded/form.h"
 #include "store/embedded/identity.h"
 #include "store/embedded/store.h"
 #include "store/verify/findings.h"
+#include "store/verify/internal.h"
 #include "store/verify/verify.h"
 
 const char *const verify_folders[] = {
@@ -23,10 +27,13 @@ const char *const verify_folders[] = {
 	"trash", NULL
 };
 
+enum { MARKER_WAIT_MS = 500 };
+
 struct place {
 	const char *state_path;
 	const struct ul_verify_options *options;
 	struct ul_findings *findings;
+	bool is_layout; /* of others: root_fd is the layout itself */
 	int root_fd;
 	bool is_bad;
 	struct ul_err *err;
@@ -94,18 +101,34 @@ static int identity_check(struct place *place)
 					     "which store this is");
 }
 
+bool verify_has_embedded(const char *state_path, struct ul_err *err)
+{
+	ul_cleanup(ul_freep) char *path = ul_asprintf("%s/store", state_path);
+
+	if (!path)
+		ul_err_nomem(err);
+	return !path || !access(path, F_OK);
+}
+
 static int database_say(struct place *place, const struct ul_names *problems)
 {
+	bool is_others = place->is_layout &&
+			 verify_has_embedded(place->state_path, place->err);
 	struct ul_finding *finding = ul_findings_add(
 	    place->findings, UL_FINDING_DAMAGE, "database", "ullage.db",
-	    "moves it to ullage.db.damaged-TIME and makes a new one from what "
-	    "is on disk; leases, pins, last use and history are lost with it",
+	    is_others ? "leaves it, for it is another store's too: `ullage "
+			"verify --repair` makes a new one"
+		      : "moves it to ullage.db.damaged-TIME and makes a new "
+			"one from what is on disk; leases, pins, last use and "
+			"history are lost with it",
 	    "is damaged: %s%s", problems->names[0],
 	    problems->len > 1 ? ", and more" : "");
 
 	if (!finding)
 		return ul_err_nomem(place->err);
-	place->is_bad = finding->is_loss = true;
+	finding->is_loss = true;
+	/* Without it there are reports still. */
+	place->is_bad = place->is_bad || !place->is_layout;
 	return 0;
 }
 
@@ -159,8 +182,12 @@ static int layout_check(struct place *place)
 		.arg = place->options->arg,
 	};
 	ul_cleanup(ul_closep) int fd = -1;
-	int rc = ul_dir_open(place->root_fd, "oci", &fd, place->err);
+	int rc = ul_dir_open(place->root_fd, place->is_layout ? "." : "oci",
+			     &fd, place->err);
 
+	if (place->is_layout)
+		options = verify_shared_options(place->options);
+	options.is_deep = place->options->is_deep;
 	if (rc)
 		return rc == UL_E_NOMEM ? rc : 0;
 	return ul_layout_check_run(fd, &options, &check, place->findings,
@@ -209,6 +236,120 @@ int ul_verify_place(const char *state_path,
 	place.root_fd = root_fd;
 	if (!rc)
 		rc = place_check(&place);
+	if (rc)
+		return ul_err_wrap(err, "checking %s", path);
+	*err = UL_ERR_INIT;
+	*ret_can_open = !place.is_bad;
+	return 0;
+}
+
+struct ul_layout_check_options
+verify_shared_options(const struct ul_verify_options *options)
+{
+	return (struct ul_layout_check_options){
+		.is_shared = true,
+		.now_unix_s = options->now_unix_s,
+		.grace_s = options->grace_s,
+		.aside = verify_aside_text(&ul_form_oci),
+		.progress = options->progress,
+		.arg = options->arg,
+	};
+}
+
+static bool is_dir(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* A version that is none of ours is no damage: another form of layout. */
+static int marker_is_damaged(int layout_fd, struct ul_err *err)
+{
+	struct ul_patience patience = { .limit_ms = MARKER_WAIT_MS };
+	struct stat st;
+	int rc;
+
+	/* Without its index and its blobs nothing says that it is a layout. */
+	if (!is_dir(layout_fd, "blobs") ||
+	    fstatat(layout_fd, "index.json", &st, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	do
+		rc = ul_identity_layout_check(layout_fd, err);
+	while (rc == UL_E_CORRUPT && ul_patience_wait(&patience));
+	if (rc != UL_E_CORRUPT)
+		return rc == UL_E_NOMEM ? rc : 0;
+	return !ul_identity_layout_has_version(layout_fd);
+}
+
+int verify_layout_marker(int layout_fd,
+			 const struct ul_layout_check_options *options,
+			 enum ul_layout_held *ret_held, struct ul_err *err)
+{
+	int rc = marker_is_damaged(layout_fd, err);
+
+	if (rc > 0 &&
+	    ul_layout_held(layout_fd, "oci-layout", options, ret_held, err))
+		return UL_E_NOMEM;
+	return rc;
+}
+
+static const char *marker_repair(enum ul_layout_held held)
+{
+	return held == UL_HELD_NOT ? "writes it; the one that is there goes to "
+				     ".ullage-trash/damaged/"
+	       : held == UL_HELD_YOUNG
+		   ? "leaves it, unless --grace 0 says that nobody writes here "
+		     "now"
+		   : "leaves it";
+}
+
+static int layout_marker_check(struct place *place)
+{
+	struct ul_layout_check_options options =
+	    verify_shared_options(place->options);
+	enum ul_layout_held held;
+	int rc =
+	    verify_layout_marker(place->root_fd, &options, &held, place->err);
+
+	if (rc <= 0)
+		return rc;
+	place->is_bad = true;
+	return ul_findings_add(place->findings, UL_FINDING_DAMAGE, "store",
+			       "oci-layout", marker_repair(held),
+			       "does not say that this is an image layout of "
+			       "version 1%s",
+			       ul_layout_held_text(held))
+		   ? 0
+		   : ul_err_nomem(place->err);
+}
+
+int ul_verify_layout_place(const char *path, const char *state_path,
+			   const struct ul_verify_options *options,
+			   struct ul_findings *findings, bool *ret_can_open,
+			   struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int root_fd = -1;
+	struct place place = {
+		.state_path = state_path,
+		.options = options,
+		.findings = findings,
+		.is_layout = true,
+		.err = err,
+	};
+	int rc = ul_dir_open(AT_FDCWD, path, &root_fd, err);
+
+	place.root_fd = root_fd;
+	/* Opening it says what is wrong. */
+	if (rc)
+		rc = rc == UL_E_NOMEM ? rc : 0;
+	else
+		rc = layout_marker_check(&place);
+	if (!rc)
+		rc = database_check(&place);
+	if (!rc && place.is_bad)
+		rc = layout_check(&place);
 	if (rc)
 		return ul_err_wrap(err, "checking %s", path);
 	*err = UL_ERR_INIT;

@@ -179,6 +179,7 @@ static int trash_check(struct verify *verify, const struct ul_item *item)
 	const char *dir = item->path + strlen(store->form->trash) + 1;
 	struct ul_err why = UL_ERR_INIT;
 	struct ul_trash_record record;
+	char repair[80];
 	int rc;
 
 	if (!item->is_dir || strchr(dir, '/'))
@@ -187,19 +188,24 @@ static int trash_check(struct verify *verify, const struct ul_item *item)
 			   &why);
 	if (!rc || rc == UL_E_ABSENT)
 		return 0;
+	snprintf(repair, sizeof repair, "moves it to %s with all that it holds",
+		 verify_aside_text(store->form));
 	if (rc == UL_E_NOMEM || !ul_names_add(&verify->damaged_trash, dir) ||
 	    !ul_findings_add(verify->findings, UL_FINDING_DAMAGE, "trash",
-			     item->path,
-			     "moves it to damaged/ with all that it holds",
+			     item->path, repair,
 			     "its record is damaged, so that nothing of it can "
 			     "be put back or deleted"))
 		return ul_err_nomem(verify->err);
 	return 1;
 }
 
-static const char *unknown_what(const struct ul_item *item)
+static const char *unknown_what(const struct verify *verify,
+				const struct ul_item *item)
 {
-	if (!strcmp(item->path, UL_EMBEDDED_DAMAGED))
+	const char *name = strrchr(item->path, '/');
+
+	if (!strcmp(name ? name + 1 : item->path, UL_EMBEDDED_DAMAGED) &&
+	    (!name || is_in_trash(verify, item)))
 		return "holds what a repair set aside: kept, counted as "
 		       "overhead";
 	return "is none of ours: kept, counted as overhead";
@@ -211,7 +217,7 @@ static int unknown_say(struct verify *verify, const struct ul_item *item)
 
 	if (rc)
 		return rc < 0 ? rc : 0;
-	return note(verify, "file", item->path, unknown_what(item))
+	return note(verify, "file", item->path, unknown_what(verify, item))
 		   ? 0
 		   : ul_err_nomem(verify->err);
 }

@@ -8,15 +8,28 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db.h"
+#include "store/embedded/form.h"
 #include "store/embedded/mounts.h"
+#include "store/embedded/ops.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/snapshot_record.h"
 #include "store/embedded/store.h"
+#include "store/embedded/trash.h"
 #include "store/verify/internal.h"
+#include "store/view.h"
+
+static int set_aside(struct verify *verify, int from_fd, const char *from,
+		     const char *name)
+{
+	int rc = repair_holder(verify);
+
+	return rc ? rc
+		  : verify_set_aside(verify->holder_fd, from_fd, from, name,
+				     verify->err);
+}
 
 int repair_trash(struct verify *verify)
 {
-	struct ul_embedded *store = verify->store;
 	char to[256];
 	size_t i;
 	int rc = 0;
@@ -25,8 +38,7 @@ int repair_trash(struct verify *verify)
 		const char *dir = verify->damaged_trash.names[i];
 
 		snprintf(to, sizeof to, "trash-%.200s", dir);
-		rc = verify_set_aside(store->root_fd, store->trash_fd, dir, to,
-				      verify->err);
+		rc = set_aside(verify, verify->store->trash_fd, dir, to);
 	}
 	return rc;
 }
@@ -47,22 +59,45 @@ static int is_still_bad(struct verify *verify,
 	return rc == UL_E_ABSENT ? 0 : rc <= 0;
 }
 
+/* 1: nobody is at it, and it is ours to move; 0: it stays. */
+static int is_to_move(struct verify *verify, const struct ul_layout_node *node)
+{
+	struct ul_layout_check_options options = verify_layout_options(verify);
+	enum ul_layout_held held = (enum ul_layout_held)node->held;
+	char path[UL_LAYOUT_PATH_MAX];
+	int rc = 0;
+
+	ul_layout_blob_path(&node->digest, path);
+	if (held == UL_HELD_NOT)
+		rc = ul_layout_held(verify->store->oci_fd, path, &options,
+				    &held, verify->err);
+	return rc ? rc : held == UL_HELD_NOT;
+}
+
 static int blob_aside(struct verify *verify, const struct ul_layout_node *node)
 {
 	ul_cleanup(ul_closep) int fd = -1;
-	struct ul_embedded *store = verify->store;
+	char hex[UL_DIGEST_HEX_MAX + 1], to[UL_DIGEST_TEXT_MAX];
 	const char *alg = ul_digest_alg_name(node->digest.alg);
-	char hex[UL_DIGEST_HEX_MAX + 1], to[UL_DIGEST_TEXT_MAX], dir[32];
 	int rc = is_still_bad(verify, node);
 
+	if (rc > 0)
+		rc = is_to_move(verify, node);
 	if (rc <= 0)
 		return rc;
+	/* Behind a symlink nothing is ours. */
+	rc = ul_embedded_blob_folder_open(verify->store, node->digest.alg, &fd,
+					  verify->err);
+	if (!rc && fd >= 0)
+		rc = repair_holder(verify);
+	if (rc || fd < 0)
+		return rc;
+	if (!node->broken)
+		return verify_blob_aside(verify->holder_fd, fd, &node->digest,
+					 verify->err);
 	ul_digest_format_hex(&node->digest, hex);
 	snprintf(to, sizeof to, "%s-%s", alg, hex);
-	snprintf(dir, sizeof dir, "blobs/%s", alg);
-	rc = ul_dir_open(store->oci_fd, dir, &fd, verify->err);
-	return rc ? rc
-		  : verify_set_aside(store->root_fd, fd, hex, to, verify->err);
+	return set_aside(verify, fd, hex, to);
 }
 
 int repair_blobs(struct verify *verify)
@@ -100,13 +135,11 @@ static int record_remove(struct verify *verify,
 static int folder_aside(struct verify *verify,
 			const struct ul_snapshot *snapshot)
 {
-	struct ul_embedded *store = verify->store;
 	char dir[UL_SNAPSHOT_DIR_MAX];
 
 	if (!ul_snapshot_dir_name(snapshot->key, snapshot->is_unpacked, dir))
 		return 0;
-	return verify_set_aside(store->root_fd, store->snapshots_fd, dir, dir,
-				verify->err);
+	return set_aside(verify, verify->store->snapshots_fd, dir, dir);
 }
 
 static int hollow_remove(struct verify *verify)
@@ -169,9 +202,7 @@ static int changed_aside(struct verify *verify, const struct ul_mounts *mounts,
 	if (rc)
 		return rc < 0 ? rc : 0;
 	/* The folder first: a record without one is what a repair removes. */
-	rc = verify_set_aside(verify->store->root_fd,
-			      verify->store->snapshots_fd, dir, dir,
-			      verify->err);
+	rc = set_aside(verify, verify->store->snapshots_fd, dir, dir);
 	return rc ? rc : record_remove(verify, snapshot);
 }
 
@@ -193,36 +224,91 @@ static int whole_read(struct verify *verify, struct ul_layout_check *ret)
 {
 	ul_cleanup(ul_findings_release) struct ul_findings ignored =
 	    UL_FINDINGS_INIT;
-	struct ul_layout_check_options options = {
-		.is_whole = true,
-		.progress = verify->options->progress,
-		.arg = verify->options->arg,
-	};
+	struct ul_layout_check_options options = verify_layout_options(verify);
 
+	options.is_whole = true;
 	return ul_layout_check_run(verify->store->oci_fd, &options, ret,
 				   &ignored, verify->err);
 }
 
-/* Content first, then names, then records, and last what lets others collect
- * again: that database and store know each other. */
+static bool is_index_to_repair(const struct verify *verify)
+{
+	return verify->layout.is_index_damaged &&
+	       verify->layout.index_held == UL_HELD_NOT;
+}
+
+static bool has_trash(struct ul_embedded *store)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	struct ul_err ignored = UL_ERR_INIT;
+
+	return ul_trash_folders(store, &names, &ignored) || names.len;
+}
+
+/*
+ * As with every change: what the trash holds but something needs again, perhaps
+ * by a name that came back just now, goes back (I1), and what a stop has left
+ * half written goes.
+ */
+static int trash_back(struct ul_embedded *store,
+		      const struct ul_verify_options *verify_options,
+		      size_t *ret_total, struct ul_err *err)
+{
+	struct ul_scan_options options = {
+		.as_of_unix_s = verify_options->now_unix_s,
+	};
+	struct ul_store *base = &store->base;
+	size_t count;
+	int rc = ul_trash_tidy_stopped(store, options.as_of_unix_s, err);
+
+	*ret_total = 0;
+	/* A scan measures anew what somebody has changed: not for nothing. */
+	if (rc || !has_trash(store))
+		return rc;
+	do {
+		ul_cleanup(ul_view_release) struct ul_view view = UL_VIEW_INIT;
+
+		count = 0;
+		rc = ul_embedded_scan(base, &options, &view, err);
+		if (!rc && !view.refusal)
+			rc = ul_embedded_restore(base, &view, &count, err);
+		*ret_total += count;
+	} while (!rc && count);
+	return rc;
+}
+
+/* Of a layout that this database has not seen, or only another one there. */
+static bool is_unknown(const struct verify *verify)
+{
+	return !verify->store->form->is_ours &&
+	       strcmp(verify->record.store_uid, verify->store->uid) != 0;
+}
+
+/*
+ * Names first, which lead to whole content alone; what is moved after that
+ * makes no folder younger that tells whether the index is still being written.
+ * Then content, then records, and last what lets others collect again: that
+ * database and store know each other.
+ */
 static int repair_all(struct verify *verify)
 {
 	ul_cleanup(ul_layout_check_release) struct ul_layout_check whole =
 	    UL_LAYOUT_CHECK_INIT;
-	bool is_rebuilt =
-	    verify->layout.is_index_damaged || verify->is_mismatched;
+	bool is_rebuilt = is_index_to_repair(verify) || verify->is_mismatched;
 	int rc = repair_trash(verify);
 
-	if (!rc)
-		rc = repair_blobs(verify);
 	if (!rc && is_rebuilt)
 		rc = whole_read(verify, &whole);
-	if (!rc && verify->layout.is_index_damaged)
+	if (!rc && is_index_to_repair(verify))
 		rc = repair_index(verify, &whole);
+	if (!rc)
+		rc = repair_blobs(verify);
 	if (!rc)
 		rc = repair_snapshots(verify);
 	if (!rc && verify->is_mismatched)
 		rc = repair_identity(verify, &whole);
+	if (!rc && is_unknown(verify))
+		rc = repair_relearn(verify);
 	return rc;
 }
 
@@ -234,6 +320,7 @@ static int check_and_repair(struct ul_embedded *store,
 		.store = store,
 		.options = options,
 		.findings = findings,
+		.holder_fd = -1,
 		.err = err,
 	};
 	int rc = verify_all(&verify);
@@ -248,10 +335,17 @@ int ul_repair_store(struct ul_embedded *store,
 {
 	ul_cleanup(ul_findings_release) struct ul_findings after =
 	    UL_FINDINGS_INIT;
+	size_t count = 0;
 	int rc = check_and_repair(store, options, findings, err);
 
 	if (!rc)
 		rc = ul_verify_store(store, options, &after, ret, err);
+	if (!rc)
+		rc = trash_back(store, options, &count, err);
+	if (!rc && count) {
+		ul_findings_release(&after);
+		rc = ul_verify_store(store, options, &after, ret, err);
+	}
 	if (rc)
 		return ul_err_wrap(err, "repairing %s", store->path);
 	return ul_findings_settle(findings, &after) ? 0 : ul_err_nomem(err);

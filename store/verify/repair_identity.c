@@ -206,6 +206,19 @@ static int objects_relearn(struct verify *verify)
 	return ul_stmt_run(set, verify->err);
 }
 
+int repair_relearn(struct verify *verify)
+{
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	int rc = all_record(verify);
+
+	if (!rc)
+		rc = ul_embedded_change_begin(verify->store, &tx, verify->err);
+	if (!rc)
+		rc = objects_relearn(verify);
+	return rc ? rc
+		  : ul_embedded_change_commit(verify->store, &tx, verify->err);
+}
+
 static int adopt(struct verify *verify)
 {
 	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;

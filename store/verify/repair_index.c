@@ -28,11 +28,14 @@ struct rebuild {
 	struct verify *verify;
 	const struct ul_layout_check *whole;
 	struct ul_layout_index *index; /* owned */
+	bool is_read;
+	struct ul_buf was; /* the old one's bytes, where it is_read */
 };
 
 static void rebuild_release(struct rebuild *rebuild)
 {
 	ul_layout_index_free(rebuild->index);
+	ul_buf_release(&rebuild->was);
 }
 
 /* Whether an image of that digest can be had: its manifest is here, whole. */
@@ -108,22 +111,32 @@ static int entries_salvage(struct rebuild *rebuild, const json_t *document)
 	return rc;
 }
 
+/* 1: what index.json holds; 0: there is none, or no file, or a larger one. */
+static int index_bytes(struct verify *verify, struct ul_buf *text)
+{
+	struct ul_err why = UL_ERR_INIT;
+	int rc = ul_file_read(verify->store->oci_fd, "index.json",
+			      UL_INDEX_MAX_BYTES, text, &why);
+
+	return rc == UL_E_NOMEM ? ul_err_nomem(verify->err) : !rc;
+}
+
 /* 1: another program has made it whole meanwhile. */
 static int index_salvage(struct rebuild *rebuild)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *now = NULL;
-	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 	ul_cleanup(ul_json_freep) json_t *document = NULL;
+	struct ul_buf *text = &rebuild->was;
 	struct ul_err why = UL_ERR_INIT;
-	int rc = ul_file_read(rebuild->verify->store->oci_fd, "index.json",
-			      UL_INDEX_MAX_BYTES, &text, &why);
+	int rc = index_bytes(rebuild->verify, text);
 
-	if (!rc &&
-	    !ul_layout_index_parse(ul_buf_str(&text), text.len, &now, &why))
+	if (rc <= 0)
+		return rc;
+	rebuild->is_read = true;
+	if (!ul_layout_index_parse(ul_buf_str(text), text->len, &now, &why))
 		return 1;
-	if (!rc)
-		rc = ul_json_parse(ul_buf_str(&text), text.len,
-				   UL_JSON_MAX_DEPTH, &document, &why);
+	rc = ul_json_parse(ul_buf_str(text), text->len, UL_JSON_MAX_DEPTH,
+			   &document, &why);
 	if (rc == UL_E_NOMEM)
 		return ul_err_nomem(rebuild->verify->err);
 	return rc ? 0 : entries_salvage(rebuild, document);
@@ -217,45 +230,95 @@ static int rest_add(struct rebuild *rebuild)
 	return rc;
 }
 
-/* A copy goes aside: the old one stays in its place until the new one comes. */
-static int index_keep(struct verify *verify)
+/* A copy goes aside: the old one stays in its place until the new one comes.
+ * One that cannot be read, a directory say, is moved. */
+static int index_keep(struct rebuild *rebuild)
 {
-	struct ul_embedded *store = verify->store;
-	char name[17 + sizeof ".index"];
-
-	ul_random_hex(name);
-	memcpy(name + 16, ".index", sizeof ".index");
-	if (!linkat(store->oci_fd, "index.json", store->ingest_fd, name, 0))
-		return verify_set_aside(store->root_fd, store->ingest_fd, name,
-					"index.json", verify->err);
-	/* A directory, or a file system without hard links. */
-	return errno == ENOENT
-		   ? 0
-		   : verify_set_aside(store->root_fd, store->oci_fd,
-				      "index.json", "index.json", verify->err);
-}
-
-/* Other programs that know its lock are kept out; what they have made whole
- * since stays. */
-static int index_replace(struct verify *verify, const struct ul_buf *text)
-{
-	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *now = NULL;
-	struct ul_patience none = { .limit_ms = 0 };
-	struct ul_embedded *store = verify->store;
-	struct ul_err why = UL_ERR_INIT;
-	int rc =
-	    ul_index_lock_take(&store->index_lock, store->oci_fd, verify->err);
+	struct verify *verify = rebuild->verify;
+	const struct ul_embedded *store = verify->store;
+	int rc = repair_holder(verify);
 
 	if (rc)
 		return rc;
-	rc = ul_index_file_read(store->oci_fd, &none, 0, &now, NULL, &why);
-	if (rc == UL_E_NOMEM)
-		ul_err_nomem(verify->err);
-	else if (rc)
-		rc = ul_file_replace(store->oci_fd, "index.json", text->data,
-				     text->len, 0644, verify->err);
+	return rebuild->is_read
+		   ? verify_copy_aside(verify->holder_fd, "index.json",
+				       &rebuild->was, verify->err)
+		   : verify_set_aside(verify->holder_fd, store->oci_fd,
+				      "index.json", "index.json", verify->err);
+}
+
+/*
+ * The last look: 0 where it is still what was salvaged and nobody is at it, 1
+ * where it is whole by now. A reading that is like the one before is no writer
+ * at work, but for one that has stopped with the file open.
+ */
+static int index_expect(struct rebuild *rebuild)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *now = NULL;
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	struct verify *verify = rebuild->verify;
+	struct ul_layout_check_options options = verify_layout_options(verify);
+	const struct ul_buf *was = &rebuild->was;
+	struct ul_err why = UL_ERR_INIT;
+	enum ul_layout_held held;
+	int rc = index_bytes(verify, &text);
+
+	if (rc < 0)
+		return rc;
+	if (rc &&
+	    !ul_layout_index_parse(ul_buf_str(&text), text.len, &now, &why))
+		return 1;
+	rc = ul_layout_index_held(verify->store->oci_fd, &options, &held,
+				  verify->err);
+	if (rc)
+		return rc;
+	if (held != UL_HELD_NOT || text.len != was->len ||
+	    (was->len && memcmp(text.data, was->data, was->len)))
+		return ul_err_set(verify->err, UL_E_CONFLICT,
+				  "index.json was changed by another program "
+				  "just now; try again");
+	return 0;
+}
+
+/* The lock keeps those out who know it. */
+static int index_put(struct rebuild *rebuild, const char *temp)
+{
+	struct verify *verify = rebuild->verify;
+	struct ul_embedded *store = verify->store;
+	int rc;
+
+	store->index_lock.waiting = store->waiting;
+	store->index_lock.waiting_arg = store->waiting_arg;
+	rc = ul_index_lock_take(&store->index_lock, store->oci_fd, verify->err);
+	if (rc)
+		return rc;
+	rc = index_expect(rebuild);
+	if (!rc)
+		rc = ul_file_put_in_place(store->oci_fd, temp, "index.json",
+					  verify->err);
 	ul_index_lock_drop(&store->index_lock);
 	return rc;
+}
+
+static int index_replace(struct rebuild *rebuild, const struct ul_buf *text)
+{
+	struct verify *verify = rebuild->verify;
+	int fd = verify->store->oci_fd;
+	char temp[UL_FILE_TEMP_MAX];
+	int rc = ul_file_write_beside(fd, "index.json", text->data, text->len,
+				      0644, temp, verify->err);
+
+	if (!rc)
+		rc = index_keep(rebuild);
+	else
+		return rc;
+	if (!rc)
+		rc = index_put(rebuild, temp);
+	if (rc)
+		unlinkat(fd, temp, 0);
+	if (rc < 0)
+		return rc;
+	return ul_fd_sync(fd, "the layout's directory", verify->err);
 }
 
 int repair_index(struct verify *verify, const struct ul_layout_check *whole)
@@ -278,7 +341,5 @@ int repair_index(struct verify *verify, const struct ul_layout_check *whole)
 		rc = rest_add(&rebuild);
 	if (!rc)
 		rc = ul_layout_index_dump(rebuild.index, &text, verify->err);
-	if (!rc)
-		rc = index_keep(verify);
-	return rc ? rc : index_replace(verify, &text);
+	return rc ? rc : index_replace(&rebuild, &text);
 }

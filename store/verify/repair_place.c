@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/db/check.h"
+#include "store/embedded/form.h"
 #include "store/embedded/identity.h"
 #include "store/embedded/store.h"
 #include "store/verify/internal.h"
@@ -173,6 +174,63 @@ int ul_repair_place(const char *state_path, int64_t now_unix_s,
 	place.root_fd = root_fd;
 	if (!rc)
 		rc = place_repair(&place);
+	/* Closing it gives the lock back. */
+	if (rc)
+		return ul_err_wrap(err, "repairing %s", path);
+	*err = UL_ERR_INIT;
+	*ret_count = place.count;
+	return 0;
+}
+
+static int layout_marker_repair(struct place *place,
+				const struct ul_layout_check_options *options)
+{
+	ul_cleanup(ul_closep) int holder_fd = -1;
+	enum ul_layout_held held;
+	int rc =
+	    verify_layout_marker(place->root_fd, options, &held, place->err);
+
+	if (rc <= 0 || held != UL_HELD_NOT)
+		return rc < 0 ? rc : 0;
+	place->count++;
+	rc = verify_aside_holder(place->root_fd, &ul_form_oci, &holder_fd,
+				 place->err);
+	if (!rc)
+		rc = verify_set_aside(holder_fd, place->root_fd, "oci-layout",
+				      "oci-layout", place->err);
+	return rc ? rc
+		  : ul_file_replace(
+			place->root_fd, "oci-layout", ul_identity_layout,
+			strlen(ul_identity_layout), 0644, place->err);
+}
+
+static int layout_place_repair(struct place *place,
+			       const struct ul_layout_check_options *options)
+{
+	bool is_others = verify_has_embedded(place->state_path, place->err);
+	int rc = layout_marker_repair(place, options);
+
+	return rc || is_others ? rc : database_repair(place);
+}
+
+int ul_repair_layout_place(const char *path, const char *state_path,
+			   const struct ul_verify_options *options,
+			   size_t *ret_count, struct ul_err *err)
+{
+	struct ul_layout_check_options check = verify_shared_options(options);
+	ul_cleanup(ul_closep) int root_fd = -1;
+	struct place place = {
+		.state_path = state_path,
+		.now_unix_s = options->now_unix_s,
+		.err = err,
+	};
+	int rc = ul_dir_open(AT_FDCWD, path, &root_fd, err);
+
+	if (!rc)
+		rc = ul_fd_lock(root_fd, true, LOCK_WAIT_MS, NULL, NULL, err);
+	place.root_fd = root_fd;
+	if (!rc)
+		rc = layout_place_repair(&place, &check);
 	/* Closing it gives the lock back. */
 	if (rc)
 		return ul_err_wrap(err, "repairing %s", path);

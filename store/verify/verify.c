@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "store/embedded/form.h"
 #include "store/embedded/snapshot_dir.h"
 #include "store/embedded/store.h"
 #include "store/oci/config.h"
@@ -24,6 +25,26 @@ void verify_release(struct verify *verify)
 	ul_names_release(&verify->changed);
 	free(verify->bottom_up);
 	free(verify->by_chain);
+	ul_closep(&verify->holder_fd);
+}
+
+const char *verify_aside_text(const struct ul_form *form)
+{
+	return form->is_ours ? UL_EMBEDDED_DAMAGED "/"
+			     : ".ullage-trash/" UL_EMBEDDED_DAMAGED "/";
+}
+
+struct ul_layout_check_options
+verify_layout_options(const struct verify *verify)
+{
+	return (struct ul_layout_check_options){
+		.is_shared = !verify->store->form->is_ours,
+		.now_unix_s = verify->options->now_unix_s,
+		.grace_s = verify->options->grace_s,
+		.aside = verify_aside_text(verify->store->form),
+		.progress = verify->options->progress,
+		.arg = verify->options->arg,
+	};
 }
 
 /* Names and digests that the database knows to be in the index. */
@@ -49,16 +70,13 @@ enum { WAIT_AGAIN_MS = 500 };
 static int layout_read(struct verify *verify)
 {
 	ul_cleanup(ul_names_release) struct ul_names pairs = UL_NAMES_INIT;
-	struct ul_layout_check_options options = {
-		.is_deep = verify->options->is_deep,
-		.wait_ms = verify->is_again ? WAIT_AGAIN_MS
-					    : verify->store->patience.limit_ms,
-		.remembered = &pairs,
-		.progress = verify->options->progress,
-		.arg = verify->options->arg,
-	};
+	struct ul_layout_check_options options = verify_layout_options(verify);
 	int rc = remembered(&verify->record, &pairs, verify->err);
 
+	options.is_deep = verify->options->is_deep;
+	options.wait_ms =
+	    verify->is_again ? WAIT_AGAIN_MS : verify->store->patience.limit_ms;
+	options.remembered = &pairs;
 	return rc ? rc
 		  : ul_layout_check_run(verify->store->oci_fd, &options,
 					&verify->layout, verify->findings,
@@ -367,6 +385,7 @@ static int verify_once(struct ul_embedded *store,
 		.store = store,
 		.options = options,
 		.findings = findings,
+		.holder_fd = -1,
 		.is_again = is_again,
 		.err = err,
 	};

@@ -9,8 +9,10 @@
  * every digest, every layer's diff ID, every unpacked snapshot against its
  * layer unpacked anew.
  *
- * A repair keeps everything: what is broken is moved to damaged/, records are
- * made again from what is on disk. It can be stopped anywhere and begun again.
+ * A repair keeps everything: what is broken is moved to damaged/ (in a layout
+ * of others that is in the hidden trash), records are made again from what is
+ * on disk. It can be stopped anywhere and begun again. What another program may
+ * still be writing is no damage to repair (layout.h: ul_layout_held).
  */
 #ifndef UL_STORE_VERIFY_VERIFY_H
 #define UL_STORE_VERIFY_VERIFY_H
@@ -28,6 +30,9 @@ struct ul_findings;
 struct ul_verify_options {
 	bool is_deep;
 	int64_t now_unix_s;
+	/* In a layout of others: what is not whole but younger than that may
+	 * still be being written, and is left. 0: nobody writes there now. */
+	int64_t grace_s;
 	ul_verify_progress *progress; /* may be NULL */
 	void *arg;
 };
@@ -72,6 +77,19 @@ int ul_verify_store(struct ul_embedded *store,
  */
 int ul_repair_place(const char *state_path, int64_t now_unix_s,
 		    size_t *ret_count, struct ul_err *err);
+
+/*
+ * Both for a layout of others: its oci-layout, where there is an index beside
+ * its blobs, and the database's file. That goes aside only where no store of
+ * ours has its records in it.
+ */
+int ul_verify_layout_place(const char *path, const char *state_path,
+			   const struct ul_verify_options *options,
+			   struct ul_findings *findings, bool *ret_can_open,
+			   struct ul_err *err);
+int ul_repair_layout_place(const char *path, const char *state_path,
+			   const struct ul_verify_options *options,
+			   size_t *ret_count, struct ul_err *err);
 
 /*
  * Check, repair, check again, under the caller's lock. The findings are those
