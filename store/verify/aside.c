@@ -124,6 +124,20 @@ int verify_set_aside(int holder_fd, int from_fd, const char *from,
 	return rc < 0 ? rc : 0;
 }
 
+/* By a repair that was stopped; what it copied is in its place still. */
+static int half_written_remove(int fd, const char *name, struct ul_err *err)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	size_t i;
+	int rc = ul_dir_names(fd, &names, err);
+
+	for (i = 0; !rc && i < names.len; i++) {
+		if (ul_file_is_half_written(names.names[i], name))
+			unlinkat(fd, names.names[i], 0);
+	}
+	return rc;
+}
+
 int verify_copy_aside(int holder_fd, const char *name,
 		      const struct ul_buf *text, struct ul_err *err)
 {
@@ -138,7 +152,9 @@ int verify_copy_aside(int holder_fd, const char *name,
 	     tries < TRIES_MAX && !faccessat(fd, to, F_OK, AT_SYMLINK_NOFOLLOW);
 	     tries++)
 		snprintf(to, sizeof to, "%s.%d", name, tries);
-	return ul_file_replace(fd, to, text->data, text->len, 0644, err);
+	rc = half_written_remove(fd, to, err);
+	return rc ? rc
+		  : ul_file_replace(fd, to, text->data, text->len, 0644, err);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "store/embedded/inventory.h"
 #include "store/embedded/lease.h"
 #include "store/embedded/snapshot.h"
+#include "store/embedded/trash.h"
 #include "store/verify/findings.h"
 #include "store/verify/verify.h"
 
@@ -31,6 +32,7 @@ struct verify {
 	struct ul_inventory inventory;
 	struct ul_snapshots snapshots;
 	struct ul_leases leases;
+	struct ul_trash_lies lies;
 	int holder_fd; /* of damaged/, once something is moved; else -1 */
 	struct verify_link *bottom_up;       /* owned; image by image */
 	const struct verify_link **by_chain; /* owned; sorted by chain */
@@ -61,6 +63,11 @@ int verify_chain_hurts(struct verify *verify, const char *chain);
 /* Whether snapshots/NAME/fs is there. */
 bool verify_has_folder(const struct ul_embedded *store, const char *key,
 		       bool is_unpacked);
+
+/* Whether snapshots/NAME lies in the trash: a stop has left it there with its
+ * record back already, and the next change puts it back. */
+bool verify_is_trashed(const struct verify *verify,
+		       const struct ul_snapshot *snapshot);
 
 /* The record of a folder, or NULL. */
 const struct ul_snapshot *verify_record_of(const struct verify *verify,

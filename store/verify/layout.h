@@ -104,6 +104,10 @@ struct ul_layout_check_options {
 	 * is theirs. */
 	bool is_shared;
 	int64_t now_unix_s, grace_s;
+	/* What lies in a trash, by where it belongs in the store: the path of
+	 * the layout there, then that in the layout. NULL: nothing does. */
+	const struct ul_map *trashed;
+	const char *trashed_prefix;
 	/* Where a repair moves what is broken, for people; NULL: "damaged/" */
 	const char *aside;
 	/* Names and digests, in pairs, that stand for the index's entries

@@ -2,6 +2,7 @@
  * From nodes to findings: what is absent, what is not what it should be, and
  * which images that hurts.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,19 @@ needed_by(const struct ul_layout_check *check, uint32_t node,
 	return found;
 }
 
+static bool is_trashed(const struct verify_layout *verify,
+		       const struct ul_layout_node *node)
+{
+	const struct ul_layout_check_options *options = verify->options;
+	char path[UL_LAYOUT_PATH_MAX], whole[UL_LAYOUT_PATH_MAX + 8];
+
+	if (!options->trashed)
+		return false;
+	ul_layout_blob_path(&node->digest, path);
+	snprintf(whole, sizeof whole, "%s%s", options->trashed_prefix, path);
+	return ul_map_get_str(options->trashed, whole) != UL_MAP_NONE;
+}
+
 static int absent_say(struct verify_layout *verify, uint32_t at)
 {
 	struct ul_layout_check *check = verify->check;
@@ -146,7 +160,12 @@ static int absent_say(struct verify_layout *verify, uint32_t at)
 	enum need need;
 
 	ref = needed_by(check, at, &need);
-	if (node->first_root != UL_MAP_NONE)
+	if (is_trashed(verify, node))
+		finding = ul_findings_add(
+		    verify->findings, UL_FINDING_NOTE, "blob", node->key, "",
+		    "is needed again and lies in the trash: the next change "
+		    "puts it back");
+	else if (node->first_root != UL_MAP_NONE)
 		finding = ul_findings_add(
 		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
 		    "is missing, and with it the image; its name stays, and "

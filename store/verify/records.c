@@ -46,6 +46,12 @@ static int hollow_say(struct verify *verify, const struct ul_snapshot *snapshot)
 {
 	struct ul_finding *finding;
 
+	if (verify_is_trashed(verify, snapshot))
+		return note(verify, "snapshot", snapshot->key,
+			    "is needed again and lies in the trash: the next "
+			    "change puts it back")
+			   ? 0
+			   : ul_err_nomem(verify->err);
 	if (is_let_go(verify, snapshot))
 		return note(verify, "snapshot", snapshot->key,
 			    "was deleted while the disk was full, and nothing "

@@ -153,7 +153,8 @@ static int hollow_remove(struct verify *verify)
 
 		if (verify_has_folder(verify->store, snapshot->key,
 				      snapshot->is_unpacked) ||
-		    verify_is_stopped_commit(verify, snapshot))
+		    verify_is_stopped_commit(verify, snapshot) ||
+		    verify_is_trashed(verify, snapshot))
 			continue;
 		rc = record_remove(verify, snapshot);
 		if (!rc)

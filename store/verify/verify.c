@@ -21,6 +21,7 @@ void verify_release(struct verify *verify)
 	ul_inventory_release(&verify->inventory);
 	ul_snapshots_release(&verify->snapshots);
 	ul_leases_release(&verify->leases);
+	ul_trash_lies_release(&verify->lies);
 	ul_names_release(&verify->damaged_trash);
 	ul_names_release(&verify->changed);
 	free(verify->bottom_up);
@@ -77,6 +78,8 @@ static int layout_read(struct verify *verify)
 	options.wait_ms =
 	    verify->is_again ? WAIT_AGAIN_MS : verify->store->patience.limit_ms;
 	options.remembered = &pairs;
+	options.trashed = &verify->lies.by_path;
+	options.trashed_prefix = verify->store->form->layout;
 	return rc ? rc
 		  : ul_layout_check_run(verify->store->oci_fd, &options,
 					&verify->layout, verify->findings,
@@ -249,6 +252,17 @@ bool verify_has_folder(const struct ul_embedded *store, const char *key,
 	       S_ISDIR(st.st_mode);
 }
 
+bool verify_is_trashed(const struct verify *verify,
+		       const struct ul_snapshot *snapshot)
+{
+	char dir[UL_SNAPSHOT_DIR_MAX], path[UL_SNAPSHOT_DIR_MAX + 16];
+
+	if (!ul_snapshot_dir_name(snapshot->key, snapshot->is_unpacked, dir))
+		return false;
+	snprintf(path, sizeof path, "snapshots/%s", dir);
+	return ul_map_get_str(&verify->lies.by_path, path) != UL_MAP_NONE;
+}
+
 const struct ul_snapshot *verify_record_of(const struct verify *verify,
 					   const struct ul_item *item)
 {
@@ -336,6 +350,8 @@ int verify_init(struct verify *verify)
 		rc = ul_snapshots_load(store, &verify->snapshots, verify->err);
 	if (!rc)
 		rc = ul_leases_load(store, &verify->leases, verify->err);
+	if (!rc)
+		rc = ul_trash_lies_read(store, &verify->lies, verify->err);
 	if (!rc)
 		rc = layout_read(verify);
 	if (!rc)

@@ -18,15 +18,16 @@ CHANGES = {"write", "pwrite64", "copy_file_range", "ftruncate64", "fallocate64",
            "setxattr", "fsetxattr", "removexattr"}
 RENAMES = {"rename", "renameat", "renameat2"}
 UNLINKS = {"unlink", "unlinkat"}
-PLACES = ("oci/blobs/sha256/", "snapshots/")
 
 
 class Order:
     """What is not durable, while a trace is gone through."""
 
-    def __init__(self, state):
-        self.state = state
-        self.store = os.path.join(state, "store")
+    def __init__(self, place):
+        self.place = place
+        self.state, self.store = place.top, place.store
+        self.trash = place.path(place.trash, "")
+        self.places = (place.oci + "blobs/sha256/", "snapshots/")
         self.content = set()  # files and folders changed since their fsync
         self.entries = {}     # folder: new names in it
         self.returning = {}   # path in its place: the trash's folder
@@ -50,7 +51,7 @@ class Order:
     def _place_of(self, path):
         """The path of an object in its place: "snapshots/NAME" and so on."""
         inside = os.path.relpath(path, self.store)
-        for place in PLACES:
+        for place in self.places:
             name = inside[len(place):]
             if inside.startswith(place) and name and "/" not in name:
                 return inside
@@ -60,26 +61,27 @@ class Order:
         self.wrong.append("step %s: %s" % (line[0], what))
 
     def _expect_records(self, line, what):
-        index = os.path.join(self.store, "oci")
+        index = self.place.path(self.place.oci).rstrip("/")
         if self.log_is_behind:
             self._complain(line, what + " while the database is not durable")
         if "index.json" in self.entries.get(index, ()):
             self._complain(line, what + " while the index is not durable")
 
     def _expect_named(self, line):
-        blobs = self._below(os.path.join(self.store, "oci/blobs"))
+        blobs = self._below(self.place.path(self.place.oci + "blobs"))
         if blobs:
             self._complain(line, "index.json names while %s is not durable" %
                            blobs)
-        for folder in ("", "store", "store/oci", "store/oci/blobs"):
-            path = os.path.join(self.state, folder).rstrip("/")
+        layout = self.place.path(self.place.oci)
+        for path in (self.state, self.store, layout.rstrip("/"),
+                     os.path.join(layout, "blobs")):
             above, name = os.path.split(path)
             if name in self.entries.get(above, ()):
                 self._complain(line, "index.json names while %s is not "
                                "durable" % path)
 
     def _expect_trash(self, line, folder):
-        trash = os.path.join(self.store, "trash")
+        trash = self.trash.rstrip("/")
         if os.path.basename(folder) in self.entries.get(trash, ()):
             self._complain(line, "the trash's folder is not durable")
         if "record.json" in self.entries.get(folder, ()) or \
@@ -87,15 +89,16 @@ class Order:
             self._complain(line, "the trash's record is not durable")
 
     def _renamed(self, line, path, to):
-        trash = os.path.join(self.store, "trash/")
-        if to == os.path.join(self.store, "oci/index.json"):
+        trash = self.trash
+        if to == self.place.index():
             if path in self.content:
                 self._complain(line, "index.json is replaced by what is not "
                                "durable")
             self._expect_named(line)
         if self._place_of(path):
             self._expect_records(line, "%s is taken away" % path)
-            if to.startswith(trash):
+            if to.startswith(trash) and \
+                    not to.startswith(self.place.path(self.place.aside)):
                 self._expect_trash(line, os.path.dirname(to))
         if self._place_of(to) and self.below_or_self(path):
             self._complain(line, "%s gets what is not durable" % to)
@@ -116,11 +119,11 @@ class Order:
         return path if path in self.content else self._below(path)
 
     def _unlinked(self, line, path):
-        trash = os.path.join(self.store, "trash/")
+        trash = self.trash
         inside = path[len(trash):].split("/") if path.startswith(trash) else []
         if self._place_of(path) or any(
                 path.startswith(os.path.join(self.store, place))
-                for place in PLACES):
+                for place in self.places):
             self._expect_records(line, "%s is deleted" % path)
         if len(inside) > 1 and not inside[1].startswith((".", "record.json")):
             folder = trash + inside[0]
@@ -177,9 +180,9 @@ class Order:
             self._complain(line, "unknown call " + call)
 
 
-def check(lines, state):
+def check(lines, place):
     """What is wrong with a trace, as text."""
-    order = Order(state)
+    order = Order(place)
     for line in lines:
         order.step(line)
     return order.wrong

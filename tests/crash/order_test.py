@@ -3,6 +3,7 @@
 import sys
 
 import order
+from bench import Place
 
 S = "/s/store"
 BLOB = S + "/oci/blobs/sha256/aa"
@@ -93,7 +94,7 @@ def main():
     """Whether all of that holds."""
     failed = 0
     for right in (IMPORT, PRUNE, SNAPSHOT, BACK, REMOVE):
-        said = order.check(steps(right), "/s")
+        said = order.check(steps(right), Place("/s", False))
         if said:
             print("a right trace is refused:", said)
             failed = 1
@@ -102,14 +103,14 @@ def main():
         lines.reverse()
         lines.remove(line)
         lines.reverse()
-        said = order.check(steps("\n".join(lines)), "/s")
+        said = order.check(steps("\n".join(lines)), Place("/s", False))
         if not any(what in text for text in said):
             print("without %s not said to be %r: %s" % (line, what, said))
             failed = 1
     # Twice in the trash's folder: the second sync is what the deletion needs.
     lines = [l for l in PRUNE.splitlines() if l != f"fsync {S}/trash/1-0"]
     if not any("may still be in its place" in text
-               for text in order.check(steps("\n".join(lines)), "/s")):
+               for text in order.check(steps("\n".join(lines)), Place("/s", False))):
         print("deleted from the trash before the move there is durable")
         failed = 1
     print("%d rules broken" % (len(BROKEN) + 1))

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -43,20 +44,24 @@ def tree(path):
 
 
 class Stored:
-    """The files of one embedded store."""
+    """The files of one store."""
 
-    def __init__(self, state):
-        self.path = os.path.join(state, "store")
+    def __init__(self, place):
+        self.place, self.path = place, place.store
         self.trashed = self._trash()
 
     def _trash(self):
         """Where things in the trash belong, and where they lie."""
-        trash, found = os.path.join(self.path, "trash"), {}
+        trash, found = self.place.path(self.place.trash), {}
         for name in os.listdir(trash) if os.path.isdir(trash) else ():
             record = os.path.join(trash, name, "record.json")
             if not os.path.exists(record):
                 continue
-            for item in read_json(record)["items"]:
+            try:
+                items = read_json(record)["items"]
+            except ValueError:
+                continue  # damaged, and so nobody's
+            for item in items:
                 lies = os.path.join(trash, name, item["name"])
                 if os.path.lexists(lies):
                     found[item["path"]] = lies
@@ -70,12 +75,17 @@ class Stored:
         return self.trashed.get(path) if in_trash else None
 
     def names(self):
-        """Digests by name; entries without one by their digest."""
-        index = os.path.join(self.path, "oci/index.json")
+        """Digests by name; entries without one by their digest. None where the
+        index is damaged."""
+        index = self.place.index()
         if not os.path.exists(index):
             return {}
+        try:
+            entries = read_json(index)["manifests"]
+        except ValueError:
+            return None
         return {entry.get("annotations", {}).get(NAME, entry["digest"]):
-                entry["digest"] for entry in read_json(index)["manifests"]}
+                entry["digest"] for entry in entries}
 
     def damage(self, digest, in_trash):
         """What is wrong with an image: everything it refers to is hashed."""
@@ -85,7 +95,8 @@ class Stored:
             if digest in seen:
                 continue
             seen.add(digest)
-            path = self.find("oci/blobs/sha256/" + digest[7:], in_trash)
+            path = self.find(
+                self.place.oci + "blobs/sha256/" + digest[7:], in_trash)
             if path is None:
                 return "blob %s is missing" % digest
             if sha256(path) != digest:
@@ -99,11 +110,16 @@ class Stored:
             refs = document.get("manifests", []) + document.get("layers", [])
             if "config" in document and "digest" in document["config"]:
                 refs.append(document["config"])
-            todo.extend(ref["digest"] for ref in refs)
+            todo.extend(ref["digest"] for ref in refs if "digest" in ref)
         return None
 
     def files(self):
-        """Every file and folder, but for what differs from run to run."""
-        found = tree(self.path)
-        found.pop("store-id", None)
-        return {path: about[3] for path, about in found.items()}
+        """Every file and folder, but for what differs from run to run: what a
+        repair that was stopped has set aside twice counts once."""
+        found = {}
+        for path, about in tree(self.path).items():
+            if path.startswith(self.place.aside + "/"):
+                path = re.sub(r"\.[0-9]+$", "", path)
+            if path != "store-id":
+                found[path] = about[3]
+        return found
