@@ -1,4 +1,5 @@
 # ul_unit_test(verify MODULE ul_...)
+ul_unit_test(verify aside ul_verify test_image)
 ul_unit_test(verify findings ul_verify)
 ul_unit_test(verify layout ul_verify test_image)
 ul_unit_test(verify tree_compare ul_verify test_tar)
