@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/config.h"
 #include "cli/help.h"
 #include "cli/terminal.h"
 
@@ -15,6 +16,7 @@ enum { OPTION_NUMBERED = 256, OPTIONS_MAX = 64 };
 enum shared_option {
 	SHARED_STORE,
 	SHARED_STATE,
+	SHARED_CONFIG,
 	SHARED_NAMESPACE,
 	SHARED_JSON,
 	SHARED_QUIET,
@@ -30,10 +32,13 @@ enum shared_option {
 
 const struct ul_option ul_cli_options[SHARED_COUNT + 1] = {
 	[SHARED_STORE] = { 0, "store", "NAME",
-			   "embedded (default), oci:PATH; df, images: "
-			   "several" },
+			   "embedded (default), oci:PATH, or a configured "
+			   "name; "
+			   "df, images: several" },
 	[SHARED_STATE] = { 0, "state", "DIR",
 			   "where the database and the embedded store are" },
+	[SHARED_CONFIG] = { 0, "config", "FILE",
+			    "read this and not /etc/ullage/ullage.json" },
 	[SHARED_NAMESPACE] = { 0, "namespace", "NS",
 			       "only this namespace (the embedded store has "
 			       "none)" },
@@ -163,7 +168,11 @@ static int shared_value(struct ul_cli *cli, struct ul_args *args,
 			return ARGS_WRONG;
 		}
 		cli->state_path = args->value;
-		cli->is_state_given = true;
+		cli->is_state_given = cli->is_state_named = true;
+		break;
+	case SHARED_CONFIG:
+		cli->config_path = args->value;
+		cli->is_config_named = true;
 		break;
 	case SHARED_NAMESPACE:
 		cli->namespace_name = args->value;
@@ -317,6 +326,16 @@ static int word_take(struct ul_cli *cli, struct ul_args *args, char *word)
 	return letter_take(cli, args);
 }
 
+static int args_end(struct ul_cli *cli, const struct ul_args *args)
+{
+	struct ul_err err = UL_ERR_INIT;
+
+	if (args->is_before || !ul_cli_config_read(cli, &err))
+		return ARGS_END;
+	ul_cli_fail(&err);
+	return ARGS_WRONG;
+}
+
 int ul_args_next(struct ul_cli *cli, struct ul_args *args)
 {
 	int rc = ARGS_TAKEN;
@@ -325,7 +344,7 @@ int ul_args_next(struct ul_cli *cli, struct ul_args *args)
 		if (args->bundle)
 			rc = letter_take(cli, args);
 		else if (args->next >= args->argc)
-			rc = ARGS_END;
+			rc = args_end(cli, args);
 		else if (args->is_before && args->argv[args->next][0] != '-')
 			rc = ARGS_END;
 		else

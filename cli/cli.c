@@ -9,9 +9,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/config.h"
 #include "cli/main.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
+#include "service/config.h"
 #include "store/embedded/layout.h"
 #include "store/embedded/store.h"
 
@@ -50,11 +52,15 @@ static bool user_path(char path[], size_t size)
 int ul_cli_init(struct ul_cli *cli, struct ul_err *err)
 {
 	const char *set = getenv("ULLAGE_STATE");
+	const char *config = getenv("ULLAGE_CONFIG");
 
 	*cli = (struct ul_cli){ .grace_s = -1 };
+	cli->config_path = config ? config : UL_CONFIG_PATH;
+	cli->is_config_named = config != NULL;
 	cli->state_path = cli->state_default;
 	if (set && *set) {
 		cli->state_path = set;
+		cli->is_state_named = true;
 		return 0;
 	}
 	if (geteuid() == 0) {
@@ -71,6 +77,7 @@ int ul_cli_init(struct ul_cli *cli, struct ul_err *err)
 void ul_cli_release(struct ul_cli *cli)
 {
 	ul_embedded_closep(&cli->store);
+	ul_cli_config_free(cli);
 }
 
 static void say_waiting(void *arg, const char *holder, int limit_ms)
@@ -102,9 +109,13 @@ static int layout_open(struct ul_cli *cli, const char *path, struct ul_err *err)
 
 static int store_open(struct ul_cli *cli, struct ul_err *err)
 {
-	const char *name = cli->store_name ? cli->store_name : "embedded";
+	const char *name;
+	int rc = ul_cli_config_choose(cli, err);
 
-	if (cli->store_count > 1 && !cli->is_each) {
+	if (rc)
+		return rc;
+	name = cli->store_name ? cli->store_name : "embedded";
+	if (cli->store_count > 1 && !cli->is_each && !cli->is_store_chosen) {
 		cli->is_misused = true;
 		return ul_err_set(err, UL_E_INVALID,
 				  "this is done in one store at a time; df "
@@ -119,10 +130,7 @@ static int store_open(struct ul_cli *cli, struct ul_err *err)
 	if (!strncmp(name, "oci:", 4))
 		return layout_open(cli, name + 4, err);
 	if (strcmp(name, "embedded") != 0)
-		return ul_err_set(err, UL_E_ABSENT,
-				  "no store \"%s\"; there is \"embedded\", "
-				  "and oci:PATH for any image layout",
-				  name);
+		return ul_cli_config_no_store(cli, name, err);
 	if (cli->makes_store)
 		return ul_embedded_open(cli->state_path, &cli->store, err);
 	if (cli->is_state_given && access(cli->state_path, F_OK) &&
@@ -145,6 +153,7 @@ static struct ul_embedded *store_get(struct ul_cli *cli)
 		ul_cli_fail(&err);
 		return NULL;
 	}
+	ul_cli_config_apply(cli);
 	cli->store->waiting = say_waiting;
 	cli->store->waiting_arg = cli;
 	return cli->store;

@@ -17,7 +17,9 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/human.h"
 
+struct ul_config;
 struct ul_embedded;
 struct ul_store;
 struct ul_view;
@@ -37,10 +39,16 @@ struct ul_cli {
 	const struct ul_command *command; /* that runs; NULL before */
 	const char *state_path; /* --state, else the default for this user */
 	bool is_state_given;    /* by --state */
-	bool makes_store;       /* set by commands that put something in: a
-				   store is made where there is none */
+	bool is_state_named;    /* by that or ULLAGE_STATE */
+	/* --config, ULLAGE_CONFIG, else the usual one. */
+	const char *config_path;
+	bool is_config_named;     /* by one of the first two */
+	struct ul_config *config; /* owned; NULL: there is no file */
+	bool makes_store;         /* set by commands that put something in: a
+				     store is made where there is none */
 	const char *stores[UL_CLI_STORES_MAX]; /* --store, in order */
 	size_t store_count;
+	bool is_store_chosen;       /* they are those of the configuration */
 	bool is_each;               /* the command goes through all of them */
 	const char *store_name;     /* the one to open; NULL: embedded */
 	const char *namespace_name; /* --namespace, or NULL */
@@ -90,8 +98,9 @@ extern const struct ul_option ul_cli_options[];
  * Walk through a command's arguments: its own options (of command->options)
  * are returned by their letter, or by 256 + position for those without;
  * options of ul_cli are taken in silently; -1 at the end. `--` ends options,
- * "-x=V", "--long V", "--long=V" and bundled flags are understood. -2: a
- * mistake, already reported with the command's usage; return UL_EXIT_USAGE.
+ * "-x=V", "--long V", "--long=V" and bundled flags are understood. At the end
+ * of a command's arguments the configuration is read. -2: a mistake in one of
+ * them, already reported; return UL_EXIT_USAGE.
  */
 struct ul_args {
 	const struct ul_command *command;
@@ -182,23 +191,6 @@ void ul_progress_start(struct ul_progress *progress, const struct ul_cli *cli,
 bool ul_progress_update(struct ul_progress *progress, uint64_t done);
 bool ul_progress_walk(void *progress, uint64_t objects, uint64_t bytes);
 void ul_progress_end(struct ul_progress *progress);
-
-/*
- * Bytes for people: "0 B", "982 B", "1.21 MB", "14.3 GB": three significant
- * digits, powers of 1000 as docker prints them.
- */
-#define UL_HUMAN_MAX 32
-const char *ul_human_bytes(uint64_t bytes, char text[UL_HUMAN_MAX]);
-/* With a sign, for differences. */
-const char *ul_human_signed(int64_t bytes, char text[UL_HUMAN_MAX]);
-/* "3 days ago", "in 2 hours", "just now"; "never" for 0. */
-const char *ul_human_when(int64_t unix_s, int64_t now_unix_s,
-			  char text[UL_HUMAN_MAX]);
-/*
- * A size as people type it: "10GB", "1.5 G", "512MiB", "1000". Powers of 1000
- * without the i. False for anything else and past 2^64 - 1.
- */
-bool ul_human_parse_bytes(const char *text, uint64_t *ret_bytes);
 
 /* The closest of some words, or NULL where none is close ("did you mean"). */
 const char *ul_suggest(const char *word, const char *const *words,

@@ -6,6 +6,7 @@
 #include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/config.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
 #include "store/embedded/form.h"
@@ -310,8 +311,10 @@ static int answer_print(const struct run *run, struct ul_err *err)
 static int verify_all(struct run *run, struct ul_err *err)
 {
 	bool can_open = true;
-	int rc = place_check(run, &can_open, err);
+	int rc = ul_cli_config_choose(run->cli, err);
 
+	if (!rc)
+		rc = place_check(run, &can_open, err);
 	/* ul_cli_store() has said why not. */
 	if (!rc && can_open && !ul_cli_store(run->cli))
 		return 1;

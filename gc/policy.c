@@ -244,6 +244,18 @@ static bool is_selected(const struct ul_view *view, const struct ul_rule *rule,
 	return rule->all;
 }
 
+static bool is_pinned(const struct ul_rule *rule,
+		      const struct ul_view_image *image, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < rule->pin_count; i++) {
+		if (pattern_matches(rule->pins[i], name, image))
+			return true;
+	}
+	return image->is_pinned;
+}
+
 static const char *selected_reason(const struct ul_rule *rule,
 				   const struct ul_view_image *image,
 				   const char *name)
@@ -285,7 +297,7 @@ static int judge_name(struct ul_view *view, const struct ul_rule *rule,
 		verdict->kind = UL_VERDICT_DECLINED;
 		verdict->reason = ul_arena_strdup(&view->arena, text);
 	}
-	if (image->is_pinned) {
+	if (is_pinned(rule, image, name)) {
 		verdict->kind = UL_VERDICT_DECLINED;
 		verdict->reason = "pinned";
 	}
@@ -328,7 +340,7 @@ static int pattern_absent(const struct ul_view *view, const char *pattern,
 }
 
 static int pattern_check(const struct ul_view *view, const char *pattern,
-			 struct ul_err *err)
+			 bool is_standing, struct ul_err *err)
 {
 	const struct ul_view_image *image = NULL;
 	size_t count;
@@ -339,7 +351,7 @@ static int pattern_check(const struct ul_view *view, const char *pattern,
 			   : pattern_malformed(pattern, err);
 	count = matches_count(view, pattern, &image);
 	if (!count)
-		return pattern_absent(view, pattern, err);
+		return is_standing ? 0 : pattern_absent(view, pattern, err);
 	/* One name may stand for two images; part of a digest may not. */
 	if (count > 1 && digest_matches(pattern, image->digest))
 		return ul_err_set(err, UL_E_INVALID,
@@ -355,7 +367,8 @@ static int patterns_check(const struct ul_view *view,
 	int rc = 0;
 
 	for (i = 0; !rc && i < rule->pattern_count; i++)
-		rc = pattern_check(view, rule->patterns[i], err);
+		rc = pattern_check(view, rule->patterns[i], rule->is_standing,
+				   err);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /*
  * gc/policy.h - which roots a prune removes. Pure: no clock, no I/O.
  *
- * A rule is what `ullage prune` can say; timers use the same rules later.
+ * A rule is what `ullage prune` can say; timers use the same rules.
  */
 #ifndef UL_GC_POLICY_H
 #define UL_GC_POLICY_H
@@ -35,6 +35,11 @@ struct ul_rule {
 	size_t pattern_count;
 	const struct ul_filter *filters; /* all have to hold */
 	size_t filter_count;
+	/* Names or globs that the rule leaves: as if they were pinned. */
+	const char *const *pins;
+	size_t pin_count;
+	/* Of a timer: a name that is none here (any more) is no mistake. */
+	bool is_standing;
 };
 
 /*

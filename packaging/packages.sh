@@ -4,7 +4,7 @@ libxxhash-dev libzstd-dev libssl-dev libarchive-dev libisal-dev libcmocka-dev"
 tour_packages="skopeo jq sqlite3 zstd"
 test_packages="skopeo umoci jq sqlite3 zstd clang clang-format libclang-rt-14-dev
 e2fsprogs xfsprogs btrfs-progs mount util-linux attr libcap2-bin acl man-db
-bash-completion expect strace xxd python3 procps"
+bash-completion expect strace xxd python3 procps tzdata"
 # The tests start one of their own; any will do, and Debian's would take the
 # place of Docker's own package where that is.
 command -v containerd >/dev/null || test_packages="$test_packages containerd"

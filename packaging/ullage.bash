@@ -32,7 +32,7 @@ _ullage_value() {
 	--state)
 		_ullage_files -d
 		;;
-	--plan | --output | -o)
+	--plan | --output | -o | --config)
 		_ullage_files -f
 		;;
 	--store)
@@ -59,7 +59,7 @@ _ullage_value() {
 }
 
 _ullage_options() {
-	local shared='--store --state --namespace --json --quiet --no-service
+	local shared='--store --state --config --namespace --json --quiet --no-service
 		--as-of --grace --now --exclusive --orphans --help'
 
 	case $1 in
@@ -126,7 +126,7 @@ _ullage() {
 	[[ -z $cur ]] || unset 'words[-1]'
 	for word in "${words[@]:1}"; do
 		case $previous in
-		--state) ullage+=(--state "$word") ;;
+		--state | --config) ullage+=("$previous" "$word") ;;
 		esac
 		if _ullage_value "$previous" >/dev/null; then
 			previous=

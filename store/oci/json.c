@@ -165,14 +165,16 @@ static struct json_shape shape_of(const char *bytes, size_t len)
 	return shape;
 }
 
-int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
-		  struct ul_err *err)
+int ul_json_parse_spot(const char *bytes, size_t len, size_t max_depth,
+		       json_t **ret, struct ul_json_spot *ret_spot,
+		       struct ul_err *err)
 {
 	struct json_shape shape = shape_of(bytes, len);
 	char shown[UL_JSON_SHOWN_MAX];
 	json_error_t error;
 	json_t *json;
 
+	*ret_spot = (struct ul_json_spot){ 0 };
 	if (shape.max_depth > max_depth)
 		return ul_err_set(err, UL_E_LIMIT,
 				  "JSON nested deeper than %zu levels",
@@ -183,16 +185,33 @@ int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
 				  UL_JSON_MAX_VALUES);
 	if (load(bytes, len, &json, &error))
 		return ul_err_nomem(err);
-	if (!json)
-		return ul_err_set(
-		    err, UL_E_CORRUPT, "no valid JSON: line %d column %d: %s",
-		    error.line, error.column, ul_json_show(error.text, shown));
+	if (!json) {
+		*ret_spot = (struct ul_json_spot){ error.line, error.column };
+		return ul_err_set(err, UL_E_CORRUPT, "no valid JSON: %s",
+				  ul_json_show(error.text, shown));
+	}
 	if (!json_is_object(json)) {
 		json_decref(json);
 		return ul_err_set(err, UL_E_CORRUPT, "no JSON object");
 	}
 	*ret = json;
 	return 0;
+}
+
+int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
+		  struct ul_err *err)
+{
+	struct ul_json_spot spot;
+	struct ul_err why = UL_ERR_INIT;
+	int rc = ul_json_parse_spot(bytes, len, max_depth, ret, &spot, &why);
+
+	if (rc && spot.line)
+		return ul_err_set(
+		    err, (enum ul_code)rc, "no valid JSON: line %d column %d%s",
+		    spot.line, spot.column, why.msg + strlen("no valid JSON"));
+	if (rc)
+		*err = why;
+	return rc;
 }
 
 static int dump_part(const char *part, size_t len, void *buf)

@@ -44,6 +44,17 @@ void ul_json_freep(json_t **json);
 int ul_json_parse(const char *bytes, size_t len, size_t max_depth, json_t **ret,
 		  struct ul_err *err);
 
+/*
+ * The same for files that people write: where the text is no JSON, the message
+ * says only why, and *ret_spot where, from 1; line 0: nowhere in particular.
+ */
+struct ul_json_spot {
+	int line, column;
+};
+int ul_json_parse_spot(const char *bytes, size_t len, size_t max_depth,
+		       json_t **ret, struct ul_json_spot *ret_spot,
+		       struct ul_err *err);
+
 /* Append the compact text. UL_E_NOMEM, with *buf as it was but `failed`. */
 int ul_json_dump(const json_t *json, struct ul_buf *buf, struct ul_err *err);
 

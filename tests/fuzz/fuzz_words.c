@@ -21,9 +21,12 @@ static void check_numbers(const char *text)
 	char human[UL_HUMAN_MAX], formatted[UL_TIME_TEXT_MAX];
 	int64_t seconds, again;
 	uint64_t bytes;
+	uint32_t percent;
 
 	if (ul_duration_parse(text, &seconds))
 		assert(seconds >= 0 && seconds <= (int64_t)1 << 53);
+	if (ul_human_parse_percent(text, &percent))
+		assert(percent <= 10000);
 	if (ul_human_parse_bytes(text, &bytes))
 		assert(*ul_human_bytes(bytes, human));
 	if (!ul_time_parse(text, &seconds))

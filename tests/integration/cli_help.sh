@@ -71,7 +71,12 @@ for section in NAME SYNOPSIS DESCRIPTION COMMANDS OPTIONS 'EXIT STATUS' JSON \
 	ENVIRONMENT FILES EXAMPLES 'SEE ALSO'; do
 	grep -qx "$section" "$WORK/page" || fail "no section $section"
 done
+warnings=$(MANWIDTH=80 man -l --warnings "$page" "$(dirname "$page")/ullage.json.5" \
+	2>&1 >/dev/null)
+[ -z "$warnings" ] || fail "the page of the configuration: $warnings"
 version=$(ullage --version)
+grep -q "\"$version\"" "$(dirname "$page")/ullage.json.5" ||
+	fail "the page of the configuration is not that of $version"
 grep -q "\"$version\"" "$page" || fail "the page is not that of $version"
 
 options_of() {

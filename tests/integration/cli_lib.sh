@@ -10,7 +10,8 @@ unset XDG_DATA_HOME
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-export ULLAGE_STATE=$WORK/state
+# No file of this machine.
+export ULLAGE_STATE=$WORK/state ULLAGE_CONFIG=
 mkdir "$ULLAGE_STATE"
 failed=0
 

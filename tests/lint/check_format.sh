@@ -3,5 +3,5 @@
 #   check_format.sh ROOT
 set -euo pipefail
 cd "$1"
-{ find base store accounting gc cli tests bench -name '*.[ch]' 2>/dev/null ||
+{ find base store accounting gc service cli tests bench -name '*.[ch]' 2>/dev/null ||
 	true; } | LC_ALL=C sort | xargs -r clang-format --dry-run -Werror

@@ -7,7 +7,7 @@ root=$1 generated=$2
 shift 2
 [ $# -gt 0 ] || set -- gcc clang
 cd "$root"
-mapfile -t headers < <(find base store accounting gc cli -name '*.h' \
+mapfile -t headers < <(find base store accounting gc service cli -name '*.h' \
 	2>/dev/null | LC_ALL=C sort)
 status=0
 for compiler; do

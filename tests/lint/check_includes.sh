@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$1"
 
-{ find base store accounting gc cli -name '*.[ch]' 2>/dev/null || true; } |
+{ find base store accounting gc service cli -name '*.[ch]' 2>/dev/null || true; } |
 	LC_ALL=C sort | xargs -r awk '
 	# Folder order, from the bottom. A folder may include from itself and
 	# from what is listed; store/FILE.h stands above db, graph and oci, but
@@ -22,7 +22,9 @@ cd "$1"
 		# Behind the interface: any kind of store.
 		may["accounting"] = may["store"] "accounting "
 		may["gc"] = may["store"] "gc "
-		may["cli"] = may["store/verify"] "accounting gc cli "
+		# What is but values; the loop will need the stores too.
+		may["service"] = may["store"] "gc service "
+		may["cli"] = may["store/verify"] "accounting gc service cli "
 	}
 	function folder(path) {
 		sub(/\/[^\/]*$/, "", path)
@@ -44,7 +46,7 @@ cd "$1"
 			where = "^store/db/(.*\\.c|[a-z_]*_internal\\.h)$"
 		else if (header ~ /^jansson/)
 			where = "^(store/oci/|store/(embedded|transfer|verify)/[a-z_]*\\.c$|" \
-				"store/labels\\.c$|" \
+				"store/labels\\.c$|service/config[a-z_]*\\.c$|" \
 				"accounting/[a-z_]*_json\\.c$|cli/)"
 		else if (header ~ /^(archive|archive_entry|zstd.*|zdict)\.h$/)
 			where = "^store/transfer/[a-z_]*\\.c$"

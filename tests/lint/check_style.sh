@@ -12,7 +12,7 @@ banned="$banned|strtok|alloca|gets"
 # Memory comes from base/mem.h, where a test can make it fail.
 memory='malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf'
 
-all=$(find base store accounting gc cli tests bench -name '*.[ch]' 2>/dev/null |
+all=$(find base store accounting gc service cli tests bench -name '*.[ch]' 2>/dev/null |
 	LC_ALL=C sort)
 ours=$(grep -vE '^(tests|bench)/' <<<"$all")
 

@@ -9,7 +9,7 @@ failed=0 count=0
 
 clean() {
 	rm -rf "${tree:?}"/*
-	mkdir -p "$tree"/{base,store/{db,graph,oci,embedded},accounting,gc,cli}
+	mkdir -p "$tree"/{base,store/{db,graph,oci,embedded},accounting,gc,service,cli}
 	cp "$lint/../../.clang-format" "$tree"
 	put base/err.h '/* base/err.h - errors. */
 #ifndef UL_BASE_ERR_H
@@ -111,7 +111,18 @@ passes includes store/db/a_internal.h '#include <sqlite3.h>'
 passes includes store/oci/a.c '#include "store/limits.h"
 #include <jansson.h>'
 passes includes accounting/a_json.c '#include <jansson.h>'
+fault includes 'gc/ may not include service/' gc/a.c \
+	'#include "service/config.h"'
+fault includes 'service/ may not include cli/' service/a.c \
+	'#include "cli/cli.h"'
+fault includes '<jansson.h> has no place here' service/schedule.c \
+	'#include <jansson.h>'
+fault includes '<jansson.h> has no place here' service/config_a.h \
+	'#include <jansson.h>'
+passes includes service/config_a.c '#include <jansson.h>
+#include "gc/policy.h"'
 passes includes cli/a.c '#include "gc/plan.h"
+#include "service/config.h"
 #include "accounting/report.h"
 #include "store/embedded/store.h"'
 

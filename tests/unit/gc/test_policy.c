@@ -299,6 +299,40 @@ static void test_policy__names_that_are_none_get_a_hint(void **state)
 	ul_view_release(view);
 }
 
+static void test_policy__pins_of_a_rule_win_as_pins_do(void **state)
+{
+	static const char *const pins[] = { "web:*", "ghcr.io/org/app", OLD };
+	struct ul_rule rule = { .all = true, .pins = pins, .pin_count = 1 };
+	struct view_maker maker;
+	struct ul_view *view = view_fill(&maker);
+
+	(void)state;
+	assert_string_equal(judged(view, &rule),
+			    "(web:1) (web:2) app:latest sha256:c0000 "
+			    "(pinned:1) odd:1");
+	rule.pin_count = 3;
+	assert_string_equal(judged(view, &rule),
+			    "(web:1) (web:2) (app:latest) (sha256:c0000) "
+			    "(pinned:1) odd:1");
+	ul_view_release(view);
+}
+
+static void test_policy__a_standing_rule_may_name_what_is_gone(void **state)
+{
+	static const char *const patterns[] = { "gone:1", "web:1" };
+	struct ul_rule rule = {
+		.patterns = patterns,
+		.pattern_count = 2,
+		.is_standing = true,
+	};
+	struct view_maker maker;
+	struct ul_view *view = view_fill(&maker);
+
+	(void)state;
+	assert_string_equal(judged(view, &rule), "web:1");
+	ul_view_release(view);
+}
+
 static void test_policy__part_of_a_digest_means_one_image(void **state)
 {
 	struct view_maker maker;
@@ -415,6 +449,9 @@ int main(void)
 		cmocka_unit_test(test_policy__chooses_what_docker_documents),
 		cmocka_unit_test(test_policy__says_why),
 		cmocka_unit_test(test_policy__names_that_are_none_get_a_hint),
+		cmocka_unit_test(test_policy__pins_of_a_rule_win_as_pins_do),
+		cmocka_unit_test(
+		    test_policy__a_standing_rule_may_name_what_is_gone),
 		cmocka_unit_test(test_policy__part_of_a_digest_means_one_image),
 		cmocka_unit_test(test_policy__without_memory_judges_nothing),
 		cmocka_unit_test(test_filter__tells_times_and_durations_apart),

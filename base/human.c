@@ -1,7 +1,7 @@
-#include "cli/cli.h"
+#include "base/human.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -167,5 +167,32 @@ bool ul_human_parse_bytes(const char *text, uint64_t *ret_bytes)
 	    __builtin_add_overflow(whole, fraction, &whole))
 		return false;
 	*ret_bytes = whole;
+	return true;
+}
+
+bool ul_human_parse_percent(const char *text, uint32_t *ret_hundredths)
+{
+	size_t whole = strspn(text, "0123456789"), after = 0, i;
+	const char *rest = text + whole;
+	uint32_t number = 0;
+
+	if (*rest == '.') {
+		after = strspn(rest + 1, "0123456789");
+		if (!after)
+			return false;
+		rest += 1 + after;
+	}
+	rest += strspn(rest, " ");
+	if (!whole || whole > 3 || after > 2 || strcmp(rest, "%") != 0)
+		return false;
+	for (i = 0; i < whole; i++)
+		number = number * 10 + (uint32_t)(text[i] - '0');
+	for (i = 0; i < 2; i++)
+		number =
+		    number * 10 +
+		    (i < after ? (uint32_t)(text[whole + 1 + i] - '0') : 0);
+	if (number > 10000)
+		return false;
+	*ret_hundredths = number;
 	return true;
 }

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/mem.h"
-#include "cli/cli.h"
 
 static void test_human__three_digits_round_up_into_the_next_unit(void **state)
 {
@@ -179,6 +179,35 @@ static void test_human__durations_are_sums_of_units(void **state)
 	assert_int_equal(seconds, 1209600);
 }
 
+static void test_human__percents_have_two_digits_after_the_point(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t hundredths;
+	} good[] = {
+		{ "0%", 0 },          { "1%", 100 },      { "85%", 8500 },
+		{ "97.5%", 9750 },    { "99.99%", 9999 }, { "0.05 %", 5 },
+		{ "100.00%", 10000 }, { "085%", 8500 },
+	};
+	static const char *const bad[] = {
+		"",      "%",   "85",   "85%%",   "100.01%", "101%",
+		"1000%", ".5%", "5.%",  "5.125%", "-5%",     "+5%",
+		" 5%",   "5% ", "5 5%", "0x5%",   "5,5%",    "99999999999%",
+	};
+	uint32_t hundredths;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ul_array_len(good); i++) {
+		assert_true(ul_human_parse_percent(good[i].text, &hundredths));
+		assert_int_equal(hundredths, good[i].hundredths);
+	}
+	hundredths = 7;
+	for (i = 0; i < ul_array_len(bad); i++)
+		assert_false(ul_human_parse_percent(bad[i], &hundredths));
+	assert_int_equal(hundredths, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +221,8 @@ int main(void)
 		cmocka_unit_test(
 		    test_human__what_is_no_size_leaves_the_output_alone),
 		cmocka_unit_test(test_human__durations_are_sums_of_units),
+		cmocka_unit_test(
+		    test_human__percents_have_two_digits_after_the_point),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
