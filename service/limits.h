@@ -18,7 +18,7 @@
 /* As many as one command line may name. */
 #define UL_CONFIG_STORES_MAX 64
 
-/* Rules: a thread looks at all of them whenever one is due. */
+/* Each is looked at whenever one is due, and names its own metrics. */
 #define UL_CONFIG_PRUNES_MAX 256
 
 /* Texts of one list: patterns, filters, users. Each name of an image is held
@@ -56,8 +56,8 @@
 #define UL_CONFIG_LOOK_MIN_S 1
 #define UL_CONFIG_LOOK_MAX_S 300
 
-/* Descriptors: half of Linux's usual hard limit for a service (524288) is far
- * off; a thread of its own holds each as 16 KiB at most. */
+/* An eighth of the descriptors that systemd lets a service ask for (524288); at
+ * 16 KiB of buffers each they are 1 GiB. */
 #define UL_CONFIG_CONNECTIONS_MAX 65536
 
 /* Requests that are being answered, each with a view of its own in memory. */
@@ -67,8 +67,8 @@
  * answer at once. */
 #define UL_CONFIG_WORKERS_MAX 256
 
-/* A request's JSON body: enough for a plan of 280,000 objects is what saved
- * plans may have, in memory once a request. */
+/* A request's body, which is kept whole while it is answered: from the smallest
+ * that still names things to what a saved plan may have (UL_PLAN_MAX_BYTES). */
 #define UL_CONFIG_BODY_MIN_BYTES (UINT64_C(4) << 10)
 #define UL_CONFIG_BODY_MAX_BYTES (UINT64_C(512) << 20)
 

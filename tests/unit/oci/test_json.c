@@ -123,6 +123,40 @@ static void test_json__bounds_the_number_of_values(void **state)
 	ul_buf_release(&text);
 }
 
+static void test_json__says_where_a_file_is_wrong(void **state)
+{
+	static const struct {
+		const char *text;
+		int code, line, column;
+		const char *message;
+	} cases[] = {
+		{ "{\n \"a\": 1\n \"b\"}", UL_E_CORRUPT, 3, 4,
+		  "no valid JSON: '}' expected near '\"b\"'" },
+		{ "{\"a\": 1,\n\"a\": 2}", UL_E_CORRUPT, 2, 3,
+		  "no valid JSON: duplicate object key near '\"a\"'" },
+		{ "\n[]", UL_E_CORRUPT, 0, 0, "no JSON object" },
+		{ "{\"a\":[[]]}", UL_E_LIMIT, 0, 0,
+		  "JSON nested deeper than 2 levels" },
+		{ "{}", 0, 0, 0, "" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ul_array_len(cases); i++) {
+		ul_cleanup(ul_json_freep) json_t *json = NULL;
+		struct ul_json_spot spot = { 9, 9 };
+		struct ul_err err = UL_ERR_INIT;
+
+		assert_int_equal(ul_json_parse_spot(cases[i].text,
+						    strlen(cases[i].text), 2,
+						    &json, &spot, &err),
+				 cases[i].code);
+		assert_string_equal(err.msg, cases[i].message);
+		assert_int_equal(spot.line, cases[i].line);
+		assert_int_equal(spot.column, cases[i].column);
+	}
+}
+
 static void test_json__shows_foreign_text_on_one_line(void **state)
 {
 	char shown[UL_JSON_SHOWN_MAX], lengthy[500];
@@ -215,6 +249,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_json__does_not_count_brackets_within_strings),
 		cmocka_unit_test(test_json__bounds_the_number_of_values),
+		cmocka_unit_test(test_json__says_where_a_file_is_wrong),
 		cmocka_unit_test(test_json__shows_foreign_text_on_one_line),
 		cmocka_unit_test(test_json__reads_null_as_absent),
 		cmocka_unit_test(test_json__survives_every_allocation_failure),
