@@ -292,6 +292,13 @@ static int manifest_take(struct verify_layout *verify, uint32_t at,
 	if (rc)
 		return rc;
 	check->nodes[at].media = (uint8_t)manifest.media;
+	/* Whoever makes an entry for it says the same: readers go by that. */
+	if (!*type && manifest.media_type) {
+		check->nodes[at].media_type =
+		    ul_arena_strdup(&check->arena, manifest.media_type);
+		if (!check->nodes[at].media_type)
+			return ul_err_nomem(verify->err);
+	}
 	check->nodes[at].first_ref = check->ref_count;
 	check->nodes[at].ref_count = manifest.ref_count;
 	for (i = 0; i < manifest.ref_count; i++) {

@@ -56,10 +56,11 @@ enum ul_layout_held {
 
 struct ul_layout_node {
 	struct ul_digest digest;
-	const char *key;        /* "sha256:..." */
-	const char *media_type; /* as its first descriptor has it, or "" */
-	bool is_looked;         /* stat()ed, and read where it can be read */
-	bool is_loose;          /* a file that nothing names */
+	const char *key; /* "sha256:..." */
+	/* As its first descriptor has it, else as it says itself, or "". */
+	const char *media_type;
+	bool is_looked; /* stat()ed, and read where it can be read */
+	bool is_loose;  /* a file that nothing names */
 	bool is_here;
 	bool is_hashed; /* its bytes are known to have, or lack, its digest*/
 	bool is_bad;    /* they lack it */

@@ -172,8 +172,11 @@ class Driver:
         """Everything; the exit status."""
         self._make(bench)
         self._plan()
-        self._work()
-        self._pairs()
+        try:
+            self._work()
+            self._pairs()
+        except KeyboardInterrupt:
+            print("crashes: interrupted")
         return self._report()
 
 

@@ -239,6 +239,20 @@ clean
 ours tag "sha256:$manifest" "$name" >/dev/null 2>talk || fail "$what: tag: $(cat talk)"
 readable "$name"
 
+unseen "an entry says of a manifest what it says itself"
+docker=application/vnd.docker.distribution.manifest.v2+json
+jq -c --arg type $docker '.mediaType = $type' "$blobs/$image" >docker.json
+digest=$(sha256sum docker.json | cut -d' ' -f1)
+cp docker.json "$blobs/$digest"
+: >"$layout/index.json"
+touch -d '1 minute ago' "$layout/index.json"
+verify --repair --grace 0
+ended 0
+jq -e --arg digest "sha256:$digest" --arg type $docker '.manifests[] |
+	select(.digest == $digest) | .mediaType == $type' "$layout/index.json" >/dev/null ||
+	fail "$what: $(cat "$layout/index.json")"
+clean
+
 fresh "an index that somebody has open"
 : >"$layout/index.json"
 touch -d '1 minute ago' "$layout/index.json"
