@@ -1,5 +1,6 @@
 ul_unit_test(cli answer ul_cli PkgConfig::jansson)
 ul_unit_test(cli args ul_cli)
+ul_unit_test(cli config ul_cli)
 ul_unit_test(cli json_out ul_commands test_view PkgConfig::jansson)
 ul_unit_test(cli progress ul_cli)
 ul_unit_test(cli resolve ul_cli)
