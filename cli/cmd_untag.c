@@ -77,7 +77,7 @@ static int untag(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 		rc = ul_loss_build(&view, objects, len, &loss, err);
 	if (!rc)
 		rc = store->base.ops->remove_roots(&store->base, &view, objects,
-						   len, NULL, NULL, err);
+						   len, NULL, err);
 	if (rc)
 		return rc;
 	if (cli->json)

@@ -62,7 +62,6 @@ struct act {
 	struct tries *tries;
 	struct ul_view later; /* after the roots went, where it was needed */
 	const struct ul_view *view; /* that the sweep goes by */
-	struct ul_names entries;    /* of the index, that went; for undo */
 	struct ul_swept swept;
 	uint64_t overhead_before_bytes;
 	bool is_measured; /* overhead_before_bytes is */
@@ -142,8 +141,7 @@ static int act_roots(struct act *act)
 	for (i = 0; i < remove->len; i++)
 		objects[i] = remove->items[i].object;
 	rc = act->store->ops->remove_roots(act->store, &act->run->view, objects,
-					   remove->len, &undo, &act->entries,
-					   act->err);
+					   remove->len, &undo, act->err);
 	if (!rc)
 		act->tries->removed += remove->len;
 	act->run->removed = act->tries->removed;
@@ -203,8 +201,6 @@ static int act_sweep(struct act *act)
 	struct ul_sweep_request request = {
 		.objects = objects,
 		.object_bytes = bytes,
-		.entries = (const char *const *)act->entries.names,
-		.entry_count = act->entries.len,
 		.run = act->run->run,
 		.now_unix_s = act->request->now_unix_s,
 		.grace_s = act->request->plan.grace_s,
@@ -522,7 +518,6 @@ static int run_once(struct ul_store *store,
 		.tries = tries,
 		.later = UL_VIEW_INIT,
 		.swept = UL_SWEPT_INIT,
-		.entries = UL_NAMES_INIT,
 		.err = err,
 	};
 	int rc = store->ops->lock(store, err);
@@ -534,7 +529,6 @@ static int run_once(struct ul_store *store,
 	run.removed = tries->removed;
 	rc = act_all(&act);
 	ul_view_release(&act.later);
-	ul_names_release(&act.entries);
 	ul_swept_release(&act.swept);
 	if (rc)
 		return rc;

@@ -37,8 +37,6 @@ struct ul_sweep_request {
 	const uint32_t *objects;      /* of the view, to move to the trash */
 	const uint64_t *object_bytes; /* what each holds, for the sum */
 	size_t object_count;
-	const char *const *entries; /* JSON of the roots removed, for undo */
-	size_t entry_count;
 	int64_t run;
 	int64_t now_unix_s;
 	int64_t grace_s; /* how long the trash keeps them */
@@ -118,14 +116,14 @@ struct ul_store_ops {
 	 * Remove names (objects of kind image of a view taken under this
 	 * lock). UL_E_CONFLICT, nothing changed, where the index is no longer
 	 * what the view saw. With `undo` (its run and times), what
-	 * undo needs is durable before anything changes. *ret_entries (may be
-	 * NULL) are the entries that went, as JSON, for undo; freed with
-	 * ul_names_release().
+	 * undo needs is durable before anything changes, and the sweep of
+	 * this run goes on with it; UL_E_LIMIT, nothing changed, where that is
+	 * more than can be kept in mind.
 	 */
 	int (*remove_roots)(struct ul_store *store, const struct ul_view *view,
 			    const uint32_t *objects, size_t count,
 			    const struct ul_sweep_request *undo,
-			    struct ul_names *ret_entries, struct ul_err *err);
+			    struct ul_err *err);
 
 	/*
 	 * Move to the trash, records first. Upholds I3, I6: roots that are

@@ -105,11 +105,13 @@
 #define UL_LEFTOVER_MAX_ENTRIES 10000u
 #define UL_LEFTOVER_MAX_DEPTH 16u
 
-/* The record of one folder of the trash, and things in it: each has 7 of
- * UL_JSON_MAX_VALUES, which leaves nearly half for the names that went. A
- * sweep of more makes several folders. */
+/* The record of one folder of the trash, the things in it, and names that went
+ * with the blobs they refer to. A thing has 7 of UL_JSON_MAX_VALUES, a name or
+ * blob one. More of either makes several folders; one name that refers to more
+ * is not pruned. */
 #define UL_TRASH_RECORD_MAX_BYTES (512u << 20)
 #define UL_TRASH_RECORD_MAX_ITEMS 150000u
+#define UL_TRASH_RECORD_MAX_TEXTS 900000u
 
 /* A saved plan; of its objects UL_JSON_MAX_VALUES permits 280,000. */
 #define UL_PLAN_MAX_BYTES (512u << 20)

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "store/db/db.h"
 #include "store/db/stmt.h"
+#include "store/embedded/kept_names.h"
 #include "store/embedded/ops.h"
 #include "store/embedded/store.h"
 #include "store/graph/mark.h"
@@ -282,16 +283,17 @@ static int listed_init(struct ul_map *listed, const struct ul_view *view,
 		    &view->record.objects[objects[i]];
 
 		if (object->kind == UL_KIND_IMAGE &&
-		    !ul_map_set(listed, object->key, strlen(object->key), 1))
+		    !ul_map_set(listed, object->key, strlen(object->key),
+				objects[i]))
 			return ul_err_nomem(err);
 	}
 	return 0;
 }
 
-/* Take the listed entries out of the index; their JSON goes to entries. */
+/* Take the listed entries out of the index, and note them. */
 static int entries_take(struct ul_layout_index *index,
 			const struct ul_view *view, const uint32_t *objects,
-			size_t count, struct ul_names *entries,
+			size_t count, struct ul_kept_names *kept,
 			struct ul_err *err)
 {
 	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
@@ -304,42 +306,20 @@ static int entries_take(struct ul_layout_index *index,
 		ul_cleanup(ul_buf_release) struct ul_buf json = UL_BUF_INIT;
 		const char *key = ul_layout_entry_key(
 		    ul_layout_index_entry(index, i), &arena);
+		uint32_t object;
 
 		if (!key)
 			return ul_err_nomem(err);
-		if (ul_map_get_str(&listed, key) == UL_MAP_NONE) {
+		object = ul_map_get_str(&listed, key);
+		if (object == UL_MAP_NONE) {
 			i++;
 			continue;
 		}
 		if (ul_layout_index_entry_dump(index, i, &json, err))
 			return err->code;
-		if (!ul_names_add(entries, ul_buf_str(&json)))
+		if (!ul_kept_names_add(kept, ul_buf_str(&json), object))
 			return ul_err_nomem(err);
 		ul_layout_index_remove(index, i);
-	}
-	return 0;
-}
-
-/* The blobs that these names stand for, with all that they refer to. */
-static int content_take(const struct ul_view *view, const uint32_t *objects,
-			size_t count, struct ul_names *content,
-			struct ul_err *err)
-{
-	ul_cleanup(ul_mark_release) struct ul_mark mark = UL_MARK_INIT;
-	size_t i;
-	int rc = ul_mark_init(&mark, &view->graph, err);
-
-	if (rc)
-		return rc;
-	ul_mark_from(&mark, &view->graph, objects, count);
-	for (i = 0; i < view->file_count; i++) {
-		const struct ul_view_file *file = &view->files[i];
-
-		if (view->record.objects[file->object].kind != UL_KIND_BLOB ||
-		    !ul_bits_get(&mark.reached, file->object))
-			continue;
-		if (!ul_names_add(content, file->path))
-			return ul_err_nomem(err);
 	}
 	return 0;
 }
@@ -347,11 +327,11 @@ static int content_take(const struct ul_view *view, const uint32_t *objects,
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
 			     const struct ul_sweep_request *undo,
-			     struct ul_names *ret_entries, struct ul_err *err)
+			     struct ul_err *err)
 {
 	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
-	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
-	ul_cleanup(ul_names_release) struct ul_names content = UL_NAMES_INIT;
+	ul_cleanup(ul_kept_names_release) struct ul_kept_names kept =
+	    UL_KEPT_NAMES_INIT;
 	struct ul_embedded *store = (struct ul_embedded *)base;
 	struct ul_index_stamp stamp;
 	int rc;
@@ -364,26 +344,16 @@ int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "the index was changed by another program "
 				  "just now; try again");
-	rc = entries_take(index, view, objects, count, &entries, err);
+	rc = entries_take(index, view, objects, count, &kept, err);
 	if (!rc && undo)
-		rc = content_take(view, objects, count, &content, err);
-	if (!rc && undo)
-		rc = ul_sweep_keep_names(store, undo, &entries, &content, err);
+		rc = ul_sweep_keep_names(store, undo, view, &kept, err);
 	/* The index first: a report that reads in between then sees a name
 	 * gone that is not marked as ours, which only keeps its content. */
 	if (!rc)
 		rc = ul_embedded_index_write(store, index, &stamp, err);
 	if ((rc == UL_E_CONFLICT || rc == UL_E_BUSY) && undo)
-		ul_sweep_forget_names(store);
-	if (!rc)
-		rc = ul_embedded_release(base, view, objects, count, err);
-	if (rc)
-		return rc;
-	if (ret_entries) {
-		*ret_entries = entries;
-		entries = UL_NAMES_INIT;
-	}
-	return 0;
+		ul_sweep_forget_names(store, &kept);
+	return rc ? rc : ul_embedded_release(base, view, objects, count, err);
 }
 
 static int release_moved(struct ul_embedded *store,

@@ -5,6 +5,8 @@
 
 #include "store/backend.h"
 
+struct ul_embedded;
+
 extern const struct ul_store_ops ul_embedded_ops;
 
 int ul_embedded_scan(struct ul_store *base,
@@ -16,22 +18,7 @@ int ul_embedded_release(struct ul_store *base, const struct ul_view *view,
 int ul_embedded_remove_roots(struct ul_store *base, const struct ul_view *view,
 			     const uint32_t *objects, size_t count,
 			     const struct ul_sweep_request *undo,
-			     struct ul_names *ret_entries, struct ul_err *err);
-
-/*
- * Make the trash folder of a run, with the index entries that it is about to
- * remove, durably: whatever stops the run, undo finds them. The sweep of this
- * run goes on in that folder.
- */
-struct ul_embedded;
-int ul_sweep_keep_names(struct ul_embedded *store,
-			const struct ul_sweep_request *request,
-			const struct ul_names *entries,
-			const struct ul_names *content, struct ul_err *err);
-
-/* The names stay after all: the folder goes. Best effort; one that is left
- * has names to bring back that are there. */
-void ul_sweep_forget_names(struct ul_embedded *store);
+			     struct ul_err *err);
 
 /*
  * The index is still what the view saw, lock or no lock. UL_E_CONFLICT where

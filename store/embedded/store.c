@@ -79,6 +79,7 @@ struct ul_embedded *ul_embedded_new(const struct ul_form *form,
 	store->root_fd = store->oci_fd = store->blobs_fd = -1;
 	store->snapshots_fd = store->ingest_fd = store->trash_fd = -1;
 	store->sweep_most = UL_TRASH_RECORD_MAX_ITEMS;
+	store->keep_most = UL_TRASH_RECORD_MAX_TEXTS;
 	store->lock_wait_ms = LOCK_WAIT_MS;
 	store->patience.limit_ms = DAMAGE_WAIT_MS;
 	store->index_lock = UL_INDEX_LOCK_INIT;

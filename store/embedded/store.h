@@ -60,6 +60,7 @@ struct ul_embedded {
 	char trash_folder[64]; /* of the run under way, made by
 				  ul_sweep_keep_names(); "" for none */
 	size_t sweep_most;     /* things in one folder of the trash */
+	size_t keep_most;      /* names and what they refer to, in one */
 	int lock_wait_ms;      /* 30 s; tests lower these */
 	struct ul_index_lock index_lock;
 	/* With a damaged index or manifest: 5 s for all that this handle does,

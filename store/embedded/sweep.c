@@ -193,80 +193,6 @@ static int sweep_items(struct sweep *sweep)
 	return rc;
 }
 
-_Static_assert(sizeof((struct ul_embedded *)0)->trash_folder ==
-		   UL_TRASH_FOLDER_MAX,
-	       "room for the name of a folder");
-
-static int folder_make(struct ul_embedded *store, int64_t run,
-		       struct ul_err *err)
-{
-	if (ul_trash_make(store, err))
-		return err->code;
-	ul_trash_folder_name(store->db_uid, run, store->trash_folder);
-	if (!mkdirat(store->trash_fd, store->trash_folder, 0700))
-		return 0;
-	ul_err_sys(err, "make directory trash/%s", store->trash_folder);
-	store->trash_folder[0] = '\0';
-	return err->code;
-}
-
-/* The record of a folder, new or as the run knows it by now, durably. */
-static int folder_write(struct ul_embedded *store,
-			const struct ul_trash_record *record, int *ret_fd,
-			struct ul_err *err)
-{
-	ul_cleanup(ul_closep) int fd = -1;
-	int rc = 0;
-
-	if (!*store->trash_folder)
-		rc = folder_make(store, record->run, err);
-	if (!rc)
-		rc =
-		    ul_dir_open(store->trash_fd, store->trash_folder, &fd, err);
-	if (!rc)
-		rc = ul_trash_write(fd, record, err);
-	if (!rc)
-		rc = ul_fd_sync(store->trash_fd, "trash", err);
-	if (!rc && !store->form->is_ours)
-		rc = ul_fd_sync(store->root_fd, "the layout", err);
-	if (!rc)
-		*ret_fd = ul_fd_steal(&fd);
-	return rc;
-}
-
-int ul_sweep_keep_names(struct ul_embedded *store,
-			const struct ul_sweep_request *request,
-			const struct ul_names *entries,
-			const struct ul_names *content, struct ul_err *err)
-{
-	const struct ul_trash_record record = {
-		.database = store->db_uid,
-		.run = request->run,
-		.swept_unix_s = request->now_unix_s,
-		.grace_s = request->grace_s,
-		.entries = (const char **)entries->names,
-		.entry_count = entries->len,
-		.content = (const char **)content->names,
-		.content_count = content->len,
-	};
-	ul_cleanup(ul_closep) int fd = -1;
-
-	store->trash_folder[0] = '\0';
-	return folder_write(store, &record, &fd, err);
-}
-
-void ul_sweep_forget_names(struct ul_embedded *store)
-{
-	char path[sizeof store->trash_folder + 16];
-	struct ul_err ignored = UL_ERR_INIT; /* an earlier one is to tell */
-
-	snprintf(path, sizeof path, "%s/record.json", store->trash_folder);
-	if (*store->trash_folder && !unlinkat(store->trash_fd, path, 0))
-		unlinkat(store->trash_fd, store->trash_folder, AT_REMOVEDIR);
-	store->trash_folder[0] = '\0';
-	(void)ul_trash_unmake(store, &ignored);
-}
-
 static int moved_add(const struct sweep *sweep,
 		     const struct ul_trash_item *item, struct ul_swept *swept)
 {
@@ -368,8 +294,8 @@ static int sweep_sync(struct sweep *sweep)
 	return rc ? rc : ul_embedded_sync_folders(sweep->store, sweep->err);
 }
 
-/* What was kept with the names, into the record that takes its place. */
-static int sweep_content(struct sweep *sweep)
+/* The names that were kept, into the record that takes that one's place. */
+static int sweep_names(struct sweep *sweep)
 {
 	struct ul_trash_record kept;
 	int rc;
@@ -381,6 +307,8 @@ static int sweep_content(struct sweep *sweep)
 			   sweep->err);
 	if (rc)
 		return rc;
+	sweep->record.entries = kept.entries;
+	sweep->record.entry_count = kept.entry_count;
 	sweep->record.content = kept.content;
 	sweep->record.content_count = kept.content_count;
 	return 0;
@@ -391,15 +319,15 @@ static int sweep_run(struct sweep *sweep, struct ul_swept *swept)
 	int rc = ul_sweep_expect_roots(sweep->store, sweep->view, sweep->err);
 
 	if (!rc)
-		rc = sweep_content(sweep);
+		rc = sweep_names(sweep);
 	if (!rc)
 		rc = ul_snapshots_load(sweep->store, &sweep->snapshots,
 				       sweep->err);
 	if (!rc)
 		rc = sweep_items(sweep);
 	if (!rc && (sweep->record.item_count || sweep->record.entry_count))
-		rc = folder_write(sweep->store, &sweep->record, &sweep->dir_fd,
-				  sweep->err);
+		rc = ul_trash_folder_write(sweep->store, &sweep->record,
+					   &sweep->dir_fd, sweep->err);
 	if (!rc)
 		rc = sweep_records(sweep->store, sweep->view, sweep->request,
 				   sweep->err);
@@ -422,8 +350,6 @@ static int sweep_part(struct ul_embedded *store, const struct ul_view *view,
 			.run = request->run,
 			.swept_unix_s = request->now_unix_s,
 			.grace_s = request->grace_s,
-			.entries = (const char **)request->entries,
-			.entry_count = request->entry_count,
 		},
 		.arena = UL_ARENA_INIT,
 		.snapshots = UL_SNAPSHOTS_INIT,
@@ -455,7 +381,6 @@ static int sweep_parts(struct ul_embedded *store, const struct ul_view *view,
 		if (part.object_count > store->sweep_most)
 			part.object_count = store->sweep_most;
 		rc = sweep_part(store, view, &part, swept, err);
-		part.entry_count = 0;
 		done += part.object_count;
 	} while (!rc && !swept->is_cut && done < request->object_count);
 	if ((rc != UL_E_CONFLICT && rc != UL_E_BUSY) || !swept->moved_count)

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -13,6 +14,7 @@
 #include "store/db/db.h"
 #include "store/db/words.h"
 #include "store/embedded/form.h"
+#include "store/embedded/open.h"
 #include "store/embedded/store.h"
 #include "store/limits.h"
 #include "store/oci/json.h"
@@ -311,4 +313,44 @@ int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		rc = ul_file_replace(dir_fd, "record.json", text.data, text.len,
 				     0644, err);
 	return rc ? ul_err_wrap(err, "writing the trash's record") : 0;
+}
+
+_Static_assert(sizeof((struct ul_embedded *)0)->trash_folder ==
+		   UL_TRASH_FOLDER_MAX,
+	       "room for the name of a folder");
+
+static int folder_make(struct ul_embedded *store, int64_t run,
+		       struct ul_err *err)
+{
+	if (ul_trash_make(store, err))
+		return err->code;
+	ul_trash_folder_name(store->db_uid, run, store->trash_folder);
+	if (!mkdirat(store->trash_fd, store->trash_folder, 0700))
+		return 0;
+	ul_err_sys(err, "make directory trash/%s", store->trash_folder);
+	store->trash_folder[0] = '\0';
+	return err->code;
+}
+
+int ul_trash_folder_write(struct ul_embedded *store,
+			  const struct ul_trash_record *record, int *ret_fd,
+			  struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = 0;
+
+	if (!*store->trash_folder)
+		rc = folder_make(store, record->run, err);
+	if (!rc)
+		rc =
+		    ul_dir_open(store->trash_fd, store->trash_folder, &fd, err);
+	if (!rc)
+		rc = ul_trash_write(fd, record, err);
+	if (!rc)
+		rc = ul_fd_sync(store->trash_fd, "trash", err);
+	if (!rc && !store->form->is_ours)
+		rc = ul_fd_sync(store->root_fd, "the layout", err);
+	if (!rc)
+		*ret_fd = ul_fd_steal(&fd);
+	return rc;
 }

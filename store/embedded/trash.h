@@ -83,6 +83,16 @@ int ul_trash_folders(const struct ul_embedded *store,
 int ul_trash_write(int dir_fd, const struct ul_trash_record *record,
 		   struct ul_err *err);
 
+/*
+ * The record of the folder of the run under way (store->trash_folder), which
+ * is made where there is none yet ("": its name is set as soon as it is
+ * there); durably.
+ * Owner:   *ret_fd, the open folder.
+ */
+int ul_trash_folder_write(struct ul_embedded *store,
+			  const struct ul_trash_record *record, int *ret_fd,
+			  struct ul_err *err);
+
 /* By the path that it goes back to, what lies in any folder of the trash. */
 struct ul_trash_lies {
 	struct ul_map by_path; /* keys in the arena */

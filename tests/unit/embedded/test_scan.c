@@ -154,7 +154,7 @@ static void test_scan__a_recorded_index_that_came_back_is_read(void **state)
 	    fixture->store->base.ops->lock(&fixture->store->base, &err), 0);
 	assert_int_equal(
 	    fixture->store->base.ops->remove_roots(&fixture->store->base, &view,
-						   &name, 1, NULL, NULL, &err),
+						   &name, 1, NULL, &err),
 	    0);
 	ul_embedded_unlock(fixture->store);
 	ul_view_release(&view);

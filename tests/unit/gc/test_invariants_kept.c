@@ -168,7 +168,6 @@ static void test_I2__what_is_written_anew_is_new(void **state)
 	struct store_fixture *fixture = *state;
 	int64_t now = ul_clock_unix_s() + 10;
 	struct content_image app = image_put(fixture, "app", NULL);
-	ul_cleanup(ul_names_release) struct ul_names entries = UL_NAMES_INIT;
 	struct ul_store *store = &fixture->store->base;
 	struct ul_err err = UL_ERR_INIT;
 	struct ul_view view;
@@ -179,7 +178,7 @@ static void test_I2__what_is_written_anew_is_new(void **state)
 	name = ul_record_find(&view.record, UL_KIND_IMAGE, "", "", "app");
 	assert_int_equal(ul_embedded_lock(fixture->store, &err), 0);
 	assert_int_equal(store->ops->remove_roots(store, &view, &name, 1, NULL,
-						  &entries, &err),
+						  &err),
 			 0);
 	ul_embedded_unlock(fixture->store);
 	ul_view_release(&view);

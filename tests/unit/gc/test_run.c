@@ -187,6 +187,70 @@ static void test_run__a_large_sweep_makes_several_folders(void **state)
 	ul_run_release(&run);
 }
 
+/* What undo has to keep in mind of the names is bounded by the same. */
+static void test_run__names_that_refer_to_much_take_folders(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", "base");
+	struct content_image web = image_put(fixture, "web", "base");
+	struct content_image old = image_put(fixture, "old", NULL);
+	struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.rule = &all,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	size_t count;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL },
+		  { "web", web.manifest.text, NULL },
+		  { "old", old.manifest.text, NULL });
+	/* An image and its name: four blobs and one, or three and one. */
+	fixture->store->keep_most = 5;
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(run.removed, 3);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 3);
+	assert_false(blob_exists(fixture, old.layer));
+	if (ul_run_undo(&fixture->store->base, run.run, &count, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(count, run.plan.collect.len + 3);
+	assert_true(image_is_whole(fixture, &app));
+	assert_true(image_is_whole(fixture, &web));
+	assert_true(image_is_whole(fixture, &old));
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+	ul_run_release(&run);
+	content_gc(fixture, how.now_unix_s + 2 * HOUR_S, 0, true);
+	assert_true(image_is_whole(fixture, &web));
+}
+
+static void test_run__a_name_too_large_to_undo_stays(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", NULL);
+	struct content_image web = image_put(fixture, "web", "base");
+	const struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.rule = &all,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL },
+		  { "web", web.manifest.text, NULL });
+	fixture->store->keep_most = 4;
+	assert_int_equal(content_collect(fixture, &how, &run, &err),
+			 UL_E_LIMIT);
+	assert_non_null(strstr(err.msg, "web refers to more than 3 blobs"));
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+	content_gc(fixture, how.now_unix_s, 0, true);
+	assert_true(image_is_whole(fixture, &app));
+	assert_true(image_is_whole(fixture, &web));
+}
+
 static struct content_image coming;
 
 static void name_comes(void)
@@ -346,6 +410,8 @@ int main(void)
 		RUN(removing_names_scans_twice),
 		RUN(emptying_the_trash_scans_once),
 		RUN(a_large_sweep_makes_several_folders),
+		RUN(names_that_refer_to_much_take_folders),
+		RUN(a_name_too_large_to_undo_stays),
 		RUN(a_name_before_the_deletion_brings_content_back),
 		RUN(what_came_back_is_not_in_the_trash),
 		RUN(no_symlink_leads_the_sweep_out),

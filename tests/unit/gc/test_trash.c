@@ -239,7 +239,7 @@ static int64_t stop_after_names(struct store_fixture *fixture, int64_t now)
 			     NULL, &undo.run, &err))
 		fail_msg("%s", err.msg);
 	if (store->ops->remove_roots(store, &view, view.images[0].names, 1,
-				     &undo, NULL, &err))
+				     &undo, &err))
 		fail_msg("%s", err.msg);
 	ul_view_release(&view);
 	ul_plan_release(&plan);
