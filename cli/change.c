@@ -74,7 +74,7 @@ int ul_loss_build(const struct ul_view *view, const uint32_t *objects,
 	return 0;
 }
 
-void ul_loss_print(const struct ul_loss *loss)
+void ul_loss_print(struct ul_cli *cli, const struct ul_loss *loss)
 {
 	size_t blobs = loss->blob_count, snapshots = loss->snapshot_count;
 	char size[UL_HUMAN_MAX];
@@ -88,9 +88,9 @@ void ul_loss_print(const struct ul_loss *loss)
 	if (snapshots)
 		ul_cli_print("%zu snapshot%s", snapshots,
 			     snapshots == 1 ? "" : "s");
-	ul_cli_print(" (%s) %s now held by nothing; `ullage gc` takes %s\n",
+	ul_cli_print(" (%s) %s now held by nothing; `%s gc` takes %s\n",
 		     ul_human_bytes(loss->allocated_bytes, size),
-		     blobs + snapshots == 1 ? "is" : "are",
+		     blobs + snapshots == 1 ? "is" : "are", ul_cli_us(cli),
 		     blobs + snapshots == 1 ? "it" : "them");
 }
 

@@ -25,7 +25,7 @@ int ul_loss_build(const struct ul_view *view, const uint32_t *objects,
 
 /* "3 blobs (1.2 MB) are now held by nothing; `ullage gc` takes them"; nothing
  * where there are none. */
-void ul_loss_print(const struct ul_loss *loss);
+void ul_loss_print(struct ul_cli *cli, const struct ul_loss *loss);
 
 /* {"blobs":N,"snapshots":N,"allocated_bytes":N}; NULL without memory. */
 json_t *ul_loss_json(const struct ul_loss *loss);

@@ -222,6 +222,16 @@ int64_t ul_cli_now(const struct ul_cli *cli)
 	return cli->as_of_unix_s ? cli->as_of_unix_s : ul_clock_unix_s();
 }
 
+const char *ul_cli_us(struct ul_cli *cli)
+{
+	snprintf(cli->us, sizeof cli->us, "ullage%s%s%s%s",
+		 cli->is_state_given ? " --state " : "",
+		 cli->is_state_given ? cli->state_path : "",
+		 cli->store_name ? " --store " : "",
+		 cli->store_name ? cli->store_name : "");
+	return cli->us;
+}
+
 static void error_print(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 

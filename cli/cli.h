@@ -59,6 +59,7 @@ struct ul_cli {
 	int64_t grace_s;      /* --grace, or -1 */
 	int64_t as_of_unix_s; /* --as-of, or 0: the clock's */
 	char state_default[4096];
+	char us[2 * 4096];         /* see ul_cli_us() */
 	struct ul_embedded *store; /* owned; opened by ul_cli_store() */
 };
 
@@ -152,6 +153,12 @@ int64_t ul_cli_now(const struct ul_cli *cli);
  * for UL_E_INVALID, else FAILED.
  */
 int ul_cli_fail(const struct ul_err *err);
+
+/*
+ * For advice: "ullage", with the --state and --store that name the same store
+ * again. Valid until the next call.
+ */
+const char *ul_cli_us(struct ul_cli *cli);
 
 /* A line of talk on stderr, unless --quiet. */
 void ul_cli_say(const struct ul_cli *cli, const char *fmt, ...)

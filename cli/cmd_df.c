@@ -98,7 +98,8 @@ static bool print_classes(const struct ul_df *df, bool verbose)
 	return ul_table_print(&table, ul_terminal()->out);
 }
 
-static void print_residual(const struct ul_view *view, const struct ul_df *df)
+static void print_residual(struct ul_cli *cli, const struct ul_view *view,
+			   const struct ul_df *df)
 {
 	char text[UL_HUMAN_MAX], when[UL_HUMAN_MAX];
 
@@ -111,7 +112,8 @@ static void print_residual(const struct ul_view *view, const struct ul_df *df)
 			       : "no difference");
 	if (df->residual_bytes)
 		ul_cli_print("That is beyond the sum: a change under way, or a "
-			     "fault of ullage's; see `ullage df --measure`.\n");
+			     "fault of ullage's; see `%s df --measure`.\n",
+			     ul_cli_us(cli));
 }
 
 static void print_holders(const struct ul_view *view,
@@ -165,7 +167,7 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 		     ul_human_bytes(view->available_bytes, free_text));
 	if (!print_classes(df, verbose))
 		return UL_EXIT_FAILED;
-	print_residual(view, df);
+	print_residual(cli, view, df);
 	if (verbose) {
 		putc('\n', ul_terminal()->out);
 		if (!ul_images_print(view, rows, UL_SORT_UNIQUE))
@@ -173,8 +175,9 @@ static int print_df(struct ul_cli *cli, const struct ul_view *view,
 		print_duplicates(view, df);
 	} else if (df->duplicate_layer_bytes) {
 		ul_cli_print("%s are layers kept in another packed form too "
-			     "(`ullage df -v`).\n",
-			     ul_human_bytes(df->duplicate_layer_bytes, total));
+			     "(`%s df -v`).\n",
+			     ul_human_bytes(df->duplicate_layer_bytes, total),
+			     ul_cli_us(cli));
 	}
 	ul_cli_notes(cli, view);
 	return UL_EXIT_DONE;

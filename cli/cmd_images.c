@@ -32,14 +32,15 @@ static int images_json(const struct ul_view *view, const struct ul_df *df,
 	return UL_EXIT_DONE;
 }
 
-static void print_duplicates(const struct ul_df *df)
+static void print_duplicates(struct ul_cli *cli, const struct ul_df *df)
 {
 	char text[UL_HUMAN_MAX];
 
 	if (df->duplicate_layer_bytes)
 		ul_cli_print("\n%s are layers kept in another packed form too "
-			     "(`ullage df -v`).\n",
-			     ul_human_bytes(df->duplicate_layer_bytes, text));
+			     "(`%s df -v`).\n",
+			     ul_human_bytes(df->duplicate_layer_bytes, text),
+			     ul_cli_us(cli));
 }
 
 static int images_answer(struct ul_cli *cli, const struct ul_view *view,
@@ -61,7 +62,7 @@ static int images_answer(struct ul_cli *cli, const struct ul_view *view,
 		ul_cli_print("Store %s\n", view->store_name);
 	if (!ul_images_print(view, &rows, sort))
 		return UL_EXIT_FAILED;
-	print_duplicates(&df);
+	print_duplicates(cli, &df);
 	ul_cli_notes(cli, view);
 	return UL_EXIT_DONE;
 }

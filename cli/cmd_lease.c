@@ -412,7 +412,7 @@ static const struct ul_command lease_remove = {
 
 /* lease delete */
 
-static int delete_answer(const struct ul_cli *cli, char **ids, size_t count,
+static int delete_answer(struct ul_cli *cli, char **ids, size_t count,
 			 const struct ul_loss *loss, struct ul_err *err)
 {
 	ul_cleanup(ul_json_freep) json_t *answer = NULL;
@@ -421,7 +421,7 @@ static int delete_answer(const struct ul_cli *cli, char **ids, size_t count,
 	if (!cli->json) {
 		for (i = 0; i < count; i++)
 			ul_cli_print("deleted %s\n", ids[i]);
-		ul_loss_print(loss);
+		ul_loss_print(cli, loss);
 		return 0;
 	}
 	answer = ul_cli_answer("deleted", json_array());

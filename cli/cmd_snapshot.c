@@ -236,7 +236,7 @@ static const struct ul_command snapshot_commit = {
 
 /* snapshot remove */
 
-static int remove_answer(const struct ul_cli *cli, const struct ul_view *view,
+static int remove_answer(struct ul_cli *cli, const struct ul_view *view,
 			 const uint32_t *objects, size_t count,
 			 const struct ul_loss *loss, struct ul_err *err)
 {
@@ -247,7 +247,7 @@ static int remove_answer(const struct ul_cli *cli, const struct ul_view *view,
 	if (!cli->json) {
 		for (i = 0; i < count; i++)
 			ul_cli_print("removed %s\n", list[objects[i]].key);
-		ul_loss_print(loss);
+		ul_loss_print(cli, loss);
 		return 0;
 	}
 	answer = ul_cli_answer("removed", json_array());

@@ -250,7 +250,7 @@ static int tag_answer(const struct tag *tag, struct ul_err *err)
 	}
 	ul_reference_familiar(tag->name, name);
 	ul_cli_print("tagged %s (%.19s)\n", name, tag->digest);
-	ul_loss_print(&tag->loss);
+	ul_loss_print(tag->cli, &tag->loss);
 	return 0;
 }
 

@@ -23,8 +23,9 @@ static int untag_answer(const struct ul_view *view, const uint32_t *objects,
 	return ul_cli_print_json(answer, err);
 }
 
-static void untag_print(const struct ul_view *view, const uint32_t *objects,
-			size_t count, const struct ul_loss *loss)
+static void untag_print(struct ul_cli *cli, const struct ul_view *view,
+			const uint32_t *objects, size_t count,
+			const struct ul_loss *loss)
 {
 	char name[UL_NAME_MAX_BYTES];
 	size_t i;
@@ -34,7 +35,7 @@ static void untag_print(const struct ul_view *view, const uint32_t *objects,
 				      name);
 		ul_cli_print("untagged %s\n", name);
 	}
-	ul_loss_print(loss);
+	ul_loss_print(cli, loss);
 }
 
 /* All names are found before the first is removed; each once. */
@@ -82,7 +83,7 @@ static int untag(struct ul_cli *cli, struct ul_embedded *store, char **texts,
 		return rc;
 	if (cli->json)
 		return untag_answer(&view, objects, len, &loss, err);
-	untag_print(&view, objects, len, &loss);
+	untag_print(cli, &view, objects, len, &loss);
 	return 0;
 }
 

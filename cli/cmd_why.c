@@ -115,14 +115,14 @@ static void print_path(const struct ul_graph *graph, const struct ul_path *path)
 	}
 }
 
-static void print_trashed(const struct ul_view_trash *trash)
+static void print_trashed(struct ul_cli *cli, const struct ul_view_trash *trash)
 {
 	char when[UL_TIME_TEXT_MAX];
 
 	if (!trash->is_foreign) {
-		ul_cli_print("It lies in the trash: `ullage undo %lld` brings "
+		ul_cli_print("It lies in the trash: `%s undo %lld` brings "
 			     "it back.\n",
-			     (long long)trash->run);
+			     ul_cli_us(cli), (long long)trash->run);
 		return;
 	}
 	ul_time_format(trash->delete_unix_s, when);
@@ -131,7 +131,8 @@ static void print_trashed(const struct ul_view_trash *trash)
 		     when);
 }
 
-static void print_lost(const struct ul_view *view, uint32_t object)
+static void print_lost(struct ul_cli *cli, const struct ul_view *view,
+		       uint32_t object)
 {
 	const struct ul_object *what = &view->record.objects[object];
 	char when[UL_HUMAN_MAX];
@@ -139,7 +140,7 @@ static void print_lost(const struct ul_view *view, uint32_t object)
 
 	for (i = 0; i < view->trash_count; i++) {
 		if (view->trash[i].object == object) {
-			print_trashed(&view->trash[i]);
+			print_trashed(cli, &view->trash[i]);
 			return;
 		}
 	}
@@ -148,22 +149,25 @@ static void print_lost(const struct ul_view *view, uint32_t object)
 	else if (what->is_released)
 		ul_cli_print(
 		    "Nothing holds it; ullage let go of it, and the next "
-		    "`ullage gc` takes it.\n");
+		    "`%s gc` takes it.\n",
+		    ul_cli_us(cli));
 	else if (what->is_known)
-		ul_cli_print(
-		    "Nothing holds it. It was last held %s; `ullage gc` "
-		    "takes it when the grace\nperiod has passed.\n",
-		    ul_human_when(what->reachable_unix_s, view->as_of_unix_s,
-				  when));
+		ul_cli_print("Nothing holds it. It was last held %s; `%s gc` "
+			     "takes it when the grace\nperiod has passed.\n",
+			     ul_human_when(what->reachable_unix_s,
+					   view->as_of_unix_s, when),
+			     ul_cli_us(cli));
 	else
 		ul_cli_print(
 		    "Nothing holds it, and nothing that ullage has seen "
-		    "ever did; `ullage gc` takes\nit when the grace period "
-		    "has passed.\n");
+		    "ever did; `%s gc` takes\nit when the grace period "
+		    "has passed.\n",
+		    ul_cli_us(cli));
 }
 
 /* Names that stood for it until another program took them away. */
-static void print_vanished(const struct ul_view *view, uint32_t object)
+static void print_vanished(struct ul_cli *cli, const struct ul_view *view,
+			   uint32_t object)
 {
 	const struct ul_record *record = &view->record;
 	size_t i;
@@ -175,21 +179,22 @@ static void print_vanished(const struct ul_view *view, uint32_t object)
 		    strcmp(name->digest, record->objects[object].key) != 0)
 			continue;
 		ul_cli_print("The name %s stood for it and vanished;\n"
-			     "`ullage tag %.19s %s` brings it back.\n",
-			     name->name, name->digest, name->name);
+			     "`%s tag %.19s %s` brings it back.\n",
+			     name->name, ul_cli_us(cli), name->digest,
+			     name->name);
 	}
 }
 
-static void print_why(const struct ul_view *view, uint32_t object,
-		      const struct ul_paths *paths)
+static void print_why(struct ul_cli *cli, const struct ul_view *view,
+		      uint32_t object, const struct ul_paths *paths)
 {
 	size_t i;
 
 	print_node(&view->graph, object);
 	if (!paths->len) {
 		ul_cli_print("\n");
-		print_lost(view, object);
-		print_vanished(view, object);
+		print_lost(cli, view, object);
+		print_vanished(cli, view, object);
 		return;
 	}
 	ul_cli_print(" is held by %zu root%s\n", paths->root_count,
@@ -220,7 +225,7 @@ static int why_answer(struct ul_cli *cli, const struct ul_view *view,
 		return ul_json_print(why_json(view, object, &paths))
 			   ? UL_EXIT_DONE
 			   : UL_EXIT_FAILED;
-	print_why(view, object, &paths);
+	print_why(cli, view, object, &paths);
 	return UL_EXIT_DONE;
 }
 

@@ -160,26 +160,20 @@ static int writable_check(struct ul_embedded *store)
 	return UL_EXIT_DONE;
 }
 
-static void print_ways_back(const struct ul_cli *cli, const struct ul_run *run)
+static void print_ways_back(struct ul_cli *cli, const struct ul_run *run)
 {
 	const char *exclusive =
 	    cli->store->base.is_shared ? " --exclusive" : "";
 
-	if (!cli->store_name)
-		ul_cli_print("`ullage undo %" PRId64
-			     "` brings it back, `ullage gc --now` gives it "
-			     "back",
-			     run->run);
-	else
-		ul_cli_print("`ullage --store %s undo %" PRId64
-			     "` brings it back,\n`ullage --store %s gc "
-			     "--now%s` gives it back",
-			     cli->store_name, run->run, cli->store_name,
-			     exclusive);
+	const char *us = ul_cli_us(cli);
+
+	ul_cli_print("`%s undo %" PRId64 "` brings it back,", us, run->run);
+	ul_cli_print(strcmp(us, "ullage") ? "\n" : " ");
+	ul_cli_print("`%s gc --now%s` gives it back", us, exclusive);
 }
 
 /* "Run 4: removed 2 names, gave back 1.5 MB (...), moved 3 kB to the trash." */
-static void print_done(const struct ul_cli *cli, const struct ul_run *run)
+static void print_done(struct ul_cli *cli, const struct ul_run *run)
 {
 	char text[UL_HUMAN_MAX];
 	const char *comma = "";
@@ -214,7 +208,7 @@ static void print_in_place(const struct ul_run *run)
 		     run->in_place_bytes);
 }
 
-static void print_run(const struct ul_cli *cli, const struct ul_run *run)
+static void print_run(struct ul_cli *cli, const struct ul_run *run)
 {
 	if (run->in_place_bytes)
 		print_in_place(run);
@@ -268,9 +262,10 @@ static int collect_status(const struct collecting *collecting,
 		ul_cli_say(collecting->cli, "%s", run->view.waiting);
 	if (run->stopped.code)
 		ul_cli_say(collecting->cli,
-			   "ullage: %s\nmake room on the disk, and run `ullage "
+			   "ullage: %s\nmake room on the disk, and run `%s "
 			   "%s` again",
-			   run->stopped.msg, collecting->collect->command);
+			   run->stopped.msg, ul_cli_us(collecting->cli),
+			   collecting->collect->command);
 	return run->is_left ? UL_EXIT_LEFT : UL_EXIT_DONE;
 }
 
@@ -283,8 +278,8 @@ static int collect_fail(const struct collecting *collecting, bool was_asked,
 	if (err->code != UL_E_CONFLICT || !was_asked)
 		return ul_cli_fail(err);
 	ul_err_set(&again, UL_E_CONFLICT,
-		   "%.800s; nothing was done, run `ullage %s` again", err->msg,
-		   collecting->collect->command);
+		   "%.500s; nothing was done, run `%.300s %s` again", err->msg,
+		   ul_cli_us(collecting->cli), collecting->collect->command);
 	return ul_cli_fail(&again);
 }
 

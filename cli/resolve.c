@@ -411,15 +411,18 @@ static int absent_key(const struct ul_view *view, const char *text,
 static int absent(const struct ul_view *view, const char *text, unsigned what,
 		  struct ul_err *err)
 {
+	bool is_ours = !strcmp(view->store_kind, "embedded");
 	char close[UL_NAME_MAX_BYTES];
 
 	if (what == UL_RESOLVE_LEASE || what == UL_RESOLVE_SNAPSHOT)
 		return absent_key(view, text, what, err);
 	if ((what & UL_RESOLVE_IMAGE) && name_vanished(view, text))
-		return ul_err_set(err, UL_E_ABSENT,
-				  "no image \"%s\" any more; `ullage tag %s "
-				  "%s` may bring it back",
-				  text, text, text);
+		return ul_err_set(
+		    err, UL_E_ABSENT,
+		    "no image \"%s\" any more; `ullage%s%s tag %s "
+		    "%s` may bring it back",
+		    text, is_ours ? "" : " --store ",
+		    is_ours ? "" : view->store_name, text, text);
 	if ((what & UL_RESOLVE_IMAGE) && ul_suggest_image(view, text, close))
 		return ul_err_set(err, UL_E_ABSENT,
 				  "no image \"%s\"; did you mean %s?", text,

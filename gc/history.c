@@ -159,9 +159,10 @@ int ul_history_expect(struct ul_store *store, int64_t run,
 		return rc;
 	if (!rc)
 		return ul_err_set(err, UL_E_ABSENT,
-				  "no run %" PRId64 "; `ullage history` lists "
-				  "them",
-				  run);
+				  "no run %" PRId64 "; `ullage%s%.300s "
+				  "history` lists them",
+				  run, store->is_shared ? " --store " : "",
+				  store->is_shared ? store->name : "");
 	if (strcmp(ul_stmt_text(find, 0), store->kind) != 0 ||
 	    strcmp(ul_stmt_text(find, 1), store->record_path) != 0)
 		return elsewhere_say(ul_stmt_text(find, 0),

@@ -75,6 +75,23 @@ first=$(head -n1 "$WORK/needed")
 ullage --store oci:skopeo-layout tag --quiet app mine:2 >/dev/null || fail "tag"
 skopeo inspect oci:skopeo-layout:mine:2 >/dev/null || fail "skopeo: no mine:2"
 ullage --store oci:skopeo-layout untag --quiet mine:2 >/dev/null || fail "untag"
+# What is advised names the store, and does what it says.
+advised() { # WHAT COMMAND OPTION ...
+	local what=$1 said
+	shift
+	said=$(ullage "$@" 2>&1)
+	grep -qF "\`$what\`" <<<"$said" || fail "$*: no \`$what\` in: $said"
+}
+unneeded=$(ls buildx-local-cache/blobs/sha256 | grep -vxFf "$WORK/needed" | head -n1)
+advised "ullage --store oci:skopeo-layout df -v" --store oci:skopeo-layout df
+advised "ullage --store oci:skopeo-layout df -v" --store oci:skopeo-layout images
+advised "ullage --store $cache gc" --store $cache why "$unneeded"
+advised "ullage --state $WORK/state --store $cache gc" \
+	--state "$WORK/state" --store $cache why "$unneeded"
+cp -r skopeo-layout advised
+advised "ullage --store oci:advised gc" --store oci:advised untag app
+advised "ullage --store oci:$WORK/advised tag app app" --store oci:advised untag app
+advised "ullage --store oci:$WORK/advised history" --store oci:advised undo 99
 # Several at once: one answer, in their order.
 [ "$(ullage --store oci:skopeo-layout --store $cache df --json |
 	jq -c '[.version, [.stores[].name]]')" = \

@@ -23,6 +23,7 @@ void view_begin(struct view_maker *maker)
 	view->store_name = view->store_kind = view->store_path = "embedded";
 	view->mount = "";
 	view->as_of_unix_s = VIEW_NOW;
+	view->store_name = view->store_kind = "embedded";
 	view->files = calloc(VIEW_MAX, sizeof *view->files);
 	view->images = calloc(VIEW_MAX, sizeof *view->images);
 	view->leases = calloc(VIEW_MAX, sizeof *view->leases);

@@ -109,10 +109,11 @@ static void print_losses(void)
 		{ .snapshot_count = 1, .allocated_bytes = 999 },
 		{ .blob_count = 1, .snapshot_count = 2, .allocated_bytes = 0 },
 	};
+	struct ul_cli cli = { .json = false };
 	size_t i;
 
 	for (i = 0; i < ul_array_len(losses); i++)
-		ul_loss_print(&losses[i]);
+		ul_loss_print(&cli, &losses[i]);
 }
 
 static void test_answer__what_is_held_by_nothing_reads_well(void **state)

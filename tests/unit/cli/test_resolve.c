@@ -59,6 +59,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	f->view = UL_VIEW_INIT;
+	f->view.store_kind = "embedded";
 	f->view.store_path = "/var/lib/ullage/store";
 	f->names[0] = add(f, UL_KIND_IMAGE, "docker.io/library/app:1");
 	f->names[1] = add(f, UL_KIND_IMAGE, "registry.example.com/team/app:2");
