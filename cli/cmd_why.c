@@ -355,7 +355,7 @@ static int why_run(struct ul_cli *cli, int argc, char **argv)
 			&err) ||
 	    why_trashed(&view, args.operands[0], &object))
 		return why_answer(cli, &view, object);
-	what = err.code == UL_E_ABSENT
+	what = err.code == UL_E_ABSENT || view.is_index_damaged
 		   ? overhead_find(cli, &view, args.operands[0], path)
 		   : NULL;
 	return what ? overhead_answer(cli, &view, path, what)

@@ -414,6 +414,11 @@ static int absent(const struct ul_view *view, const char *text, unsigned what,
 	bool is_ours = !strcmp(view->store_kind, "embedded");
 	char close[UL_NAME_MAX_BYTES];
 
+	if ((what & UL_RESOLVE_IMAGE) && view->is_index_damaged)
+		return ul_err_set(err, UL_E_CORRUPT,
+				  "whether there is an image \"%s\" is not "
+				  "known: %s",
+				  text, view->refusal);
 	if (what == UL_RESOLVE_LEASE || what == UL_RESOLVE_SNAPSHOT)
 		return absent_key(view, text, what, err);
 	if ((what & UL_RESOLVE_IMAGE) && name_vanished(view, text))

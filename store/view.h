@@ -107,6 +107,9 @@ struct ul_view {
 	const char *mount;
 	/* Why nothing may be collected now; NULL: it may. */
 	const char *refusal;
+	/* It is that the index is damaged: names are those of the last good
+	 * reading, and there may be more. */
+	bool is_index_damaged;
 	/* Why everything has to wait (clock); exit 3. NULL: nothing does. */
 	const char *waiting;
 	/* For people: vanished names, unknown files, unreadable manifests. */

@@ -271,6 +271,7 @@ static int index_damaged(struct ul_scan *scan)
 
 	scan->view->refusal =
 	    ul_arena_strdup(&scan->view->arena, scan->err->msg);
+	scan->view->is_index_damaged = true;
 	if (!scan->view->refusal)
 		return ul_err_nomem(scan->err);
 	for (i = 0; i < record->object_count; i++) {

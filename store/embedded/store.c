@@ -351,6 +351,17 @@ int ul_embedded_find(const char *state_path, struct ul_embedded **ret_store,
 	return 0;
 }
 
+/* What a damaged one needs. */
+static void index_advise(const struct ul_embedded *store, struct ul_err *err)
+{
+	struct ul_err why = *err;
+
+	ul_err_set(err, why.code, "%.600s; %s", why.msg,
+		   store->form->is_ours
+		       ? "`ullage verify --repair` makes a new one"
+		       : "it takes a whole one in its place");
+}
+
 int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 			       struct ul_layout_index **ret_index,
 			       struct ul_index_stamp *ret_stamp,
@@ -359,6 +370,8 @@ int ul_embedded_index_read_new(struct ul_embedded *store, uint64_t known_hash,
 	int rc = ul_index_file_read(store->oci_fd, &store->patience, known_hash,
 				    ret_index, ret_stamp, err);
 
+	if (rc == UL_E_CORRUPT || rc == UL_E_LIMIT)
+		index_advise(store, err);
 	return rc ? ul_err_wrap(err, "%s/%sindex.json", store->path,
 				store->form->layout)
 		  : 0;

@@ -40,13 +40,30 @@ static struct ul_index_stamp stamp_of_path(int layout_fd)
 	};
 }
 
-/* 0, or UL_E_CORRUPT where it is missing or changed while it was read. */
+/* What is no file is never followed nor opened: 0 where it may be one. */
+static int index_kind(int layout_fd, struct ul_err *err)
+{
+	struct stat st;
+
+	if (fstatat(layout_fd, index_name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    S_ISREG(st.st_mode))
+		return 0;
+	return ul_err_set(err, UL_E_CORRUPT,
+			  S_ISLNK(st.st_mode)
+			      ? "index.json is a symlink, which is not followed"
+			      : "index.json is no regular file");
+}
+
+/* 0, or UL_E_CORRUPT where it is missing, no file, or changed while it was
+ * read. */
 static int index_bytes(int layout_fd, struct ul_buf *text,
 		       struct ul_index_stamp *ret_stamp, struct ul_err *err)
 {
 	struct ul_index_stamp before = stamp_of_path(layout_fd), after;
-	int rc;
+	int rc = index_kind(layout_fd, err);
 
+	if (rc)
+		return rc;
 	ul_buf_reset(text);
 	rc = ul_file_read(layout_fd, index_name, UL_INDEX_MAX_BYTES, text, err);
 	if (rc == UL_E_ABSENT)
@@ -89,7 +106,9 @@ int ul_index_file_read(int layout_fd, struct ul_patience *patience,
 	for (;;) {
 		rc =
 		    read_once(layout_fd, known_hash, ret_index, ret_stamp, err);
-		if (rc != UL_E_CORRUPT || !ul_patience_wait(patience))
+		/* Nobody is writing what is no file. */
+		if (rc != UL_E_CORRUPT || index_kind(layout_fd, err) ||
+		    !ul_patience_wait(patience))
 			break;
 		has_waited = true;
 	}

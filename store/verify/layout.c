@@ -135,7 +135,10 @@ static int index_read(struct verify_layout *verify,
 	if (!fstatat(verify->layout_fd, "index.json", &st,
 		     AT_SYMLINK_NOFOLLOW) &&
 	    !S_ISREG(st.st_mode))
-		return ul_err_set(verify->err, UL_E_CORRUPT, "no regular file");
+		return ul_err_set(verify->err, UL_E_CORRUPT,
+				  S_ISLNK(st.st_mode)
+				      ? "a symlink, which is not followed"
+				      : "no regular file");
 	rc = ul_file_read(verify->layout_fd, "index.json", UL_INDEX_MAX_BYTES,
 			  &text, verify->err);
 	if (rc == UL_E_ABSENT)

@@ -308,6 +308,25 @@ static void test_resolve__what_is_gone_is_not_found(void **state)
 		     "no lease \"build-7\"");
 }
 
+/* Names may be in it that nobody has seen; what is found stays found. */
+static void test_resolve__a_damaged_index_has_no_unknown_names(void **state)
+{
+	struct fixture *f = *state;
+
+	f->view.is_index_damaged = true;
+	f->view.refusal = "index.json is missing";
+	assert_found(f, "app:1", UL_RESOLVE_IMAGE, f->names[0]);
+	assert_found(f, "build-7", UL_RESOLVE_ANY, f->lease);
+	assert_fails(f, "app:9", UL_RESOLVE_IMAGE, UL_E_CORRUPT,
+		     "whether there is an image \"app:9\" is not known: "
+		     "index.json is missing");
+	assert_fails(f, "app:9", UL_RESOLVE_ANY, UL_E_CORRUPT,
+		     "whether there is an image \"app:9\" is not known: "
+		     "index.json is missing");
+	assert_fails(f, "app:9", UL_RESOLVE_LEASE, UL_E_ABSENT,
+		     "no lease \"app:9\"");
+}
+
 static void test_resolve__without_memory_nothing_is_answered(void **state)
 {
 	static const struct {
@@ -357,6 +376,7 @@ int main(void)
 		TEST(test_resolve__images_by_any_digest_of_theirs),
 		TEST(test_resolve__things_in_the_trash),
 		TEST(test_resolve__what_is_gone_is_not_found),
+		TEST(test_resolve__a_damaged_index_has_no_unknown_names),
 		TEST(test_resolve__without_memory_nothing_is_answered),
 	};
 

@@ -325,6 +325,18 @@ static void remove_index(struct store_fixture *fixture,
 	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
 }
 
+/* Where it leads there is a whole one, which is none of the layout's. */
+static void link_index(struct store_fixture *fixture,
+		       const struct content_image *image, const char *text)
+{
+	(void)image;
+	file_write(store_path(fixture, "../index.json"), text);
+	remove_index(fixture, image, text);
+	assert_int_equal(
+	    symlink("../../index.json", store_path(fixture, "oci/index.json")),
+	    0);
+}
+
 static void damage_manifest(struct store_fixture *fixture,
 			    const struct content_image *image, const char *text)
 {
@@ -374,6 +386,9 @@ static void damage_below(struct store_fixture *fixture,
 		damaged(*state, damage, text, names);                          \
 	}
 DAMAGED(an_index_that_is_missing, remove_index, "", "index.json is missing")
+DAMAGED(an_index_that_is_a_symlink, link_index,
+	"{\"schemaVersion\":2,\"manifests\":[]}",
+	"index.json is a symlink, which is not followed")
 DAMAGED(an_index_that_is_empty, damage_index, "", "index.json")
 DAMAGED(an_index_that_is_short, damage_index,
 	"{\"schemaVersion\":2,\"manifests\":[", "index.json")
@@ -558,6 +573,7 @@ int main(void)
 		OTHERS(a_lock_that_is_held_changes_nothing),
 		OTHERS(a_name_that_comes_between_batches_keeps_all),
 		OTHERS(an_index_that_is_missing),
+		OTHERS(an_index_that_is_a_symlink),
 		OTHERS(an_index_that_is_empty),
 		OTHERS(an_index_that_is_short),
 		OTHERS(an_index_that_is_no_json),

@@ -167,6 +167,46 @@ static void test_index_file__two_readings_are_equal(void **state)
 			 UL_E_CONFLICT);
 }
 
+/* Neither followed nor opened; and never written over. */
+static void test_index_file__what_is_no_file_is_damage(void **state)
+{
+	static const struct {
+		mode_t mode;
+		const char *text;
+	} kinds[] = {
+		{ S_IFLNK, "index.json is a symlink, which is not followed" },
+		{ S_IFDIR, "index.json is no regular file" },
+		{ S_IFIFO, "index.json is no regular file" },
+	};
+	struct fixture *fixture = *state;
+	size_t i;
+
+	put(fixture, "elsewhere", EMPTY);
+	for (i = 0; i < ul_array_len(kinds); i++) {
+		ul_cleanup(
+		    ul_layout_index_freep) struct ul_layout_index *index = NULL;
+		struct ul_patience patience = { .limit_ms = 0 };
+		struct ul_err err = UL_ERR_INIT;
+		mode_t mode = kinds[i].mode;
+		int rc = S_ISLNK(mode)
+			     ? symlinkat("elsewhere", fixture->fd, "index.json")
+			 : S_ISDIR(mode)
+			     ? mkdirat(fixture->fd, "index.json", 0700)
+			     : mkfifoat(fixture->fd, "index.json", 0600);
+
+		assert_int_equal(rc, 0);
+		assert_int_equal(ul_index_file_read(fixture->fd, &patience, 0,
+						    &index, NULL, &err),
+				 UL_E_CORRUPT);
+		assert_string_equal(err.msg, kinds[i].text);
+		assert_null(index);
+		assert_int_equal(unlinkat(fixture->fd, "index.json",
+					  S_ISDIR(mode) ? AT_REMOVEDIR : 0),
+				 0);
+	}
+	assert_int_equal(unlinkat(fixture->fd, "elsewhere", 0), 0);
+}
+
 static void test_index_file__replaces_under_the_lock(void **state)
 {
 	struct fixture *fixture = *state;
@@ -385,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		INDEX_TEST(index_file__all_of_the_stamp_counts),
 		INDEX_TEST(index_file__two_readings_are_equal),
+		INDEX_TEST(index_file__what_is_no_file_is_damage),
 		INDEX_TEST(index_file__replaces_under_the_lock),
 		INDEX_TEST(index_lock__is_removed_when_it_is_let_go),
 		INDEX_TEST(index_lock__one_left_by_a_dead_process_is_used),
