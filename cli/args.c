@@ -54,8 +54,8 @@ const struct ul_option ul_cli_options[SHARED_COUNT + 1] = {
 	[SHARED_NOW] = { 0, "now", NULL,
 			 "gc, prune: give bytes back at once, keep no trash" },
 	[SHARED_EXCLUSIVE] = { 0, "exclusive", NULL,
-			       "gc, prune: nobody else writes (embedded: no "
-			       "effect)" },
+			       "gc, prune: nobody else writes, or has mounts "
+			       "that are not shown to this user" },
 	[SHARED_ORPHANS] = { 0, "orphans", NULL,
 			     "gc, prune: files of no record too (embedded: "
 			     "always)" },

@@ -357,6 +357,7 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 		.request = {
 			.rule = collect->rule,
 			.now = cli->now,
+			.is_exclusive = cli->exclusive,
 		},
 	};
 	struct ul_err err = UL_ERR_INIT;
@@ -377,9 +378,6 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 	collecting.request.is_shared = store->base.is_shared;
 	collecting.request.grace_s =
 	    cli->grace_s >= 0 ? cli->grace_s : store->base.grace_s;
-	if (cli->exclusive && !store->base.is_shared)
-		ul_cli_say(cli, "note: --exclusive has no effect on the "
-				"embedded store");
 	if (cli->orphans)
 		ul_cli_say(cli, "note: --orphans has no effect on this store: "
 				"gc always takes them");

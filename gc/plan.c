@@ -40,6 +40,13 @@ bool ul_plan_empties(const struct ul_plan_request *request)
 	return request->now || (!request->grace_s && !request->is_shared);
 }
 
+bool ul_plan_is_mounted(const struct ul_plan_request *request,
+			const struct ul_view_file *file)
+{
+	return file->is_mounted ||
+	       (file->may_be_mounted && !request->is_exclusive);
+}
+
 static const char *plan_text(struct ul_plan *plan, const char *text)
 {
 	return text && *text ? ul_arena_strdup(&plan->arena, text) : "";
@@ -329,8 +336,14 @@ static int decline_young(struct decide *decide)
 		    is_kept(decide, file->object))
 			continue;
 		until_unix_s = young_until(decide, file);
-		if (file->is_mounted) {
-			rc = keep_with_all(decide, file->object, "mounted", 0);
+		if (ul_plan_is_mounted(decide->request, file)) {
+			rc = keep_with_all(
+			    decide, file->object,
+			    file->is_mounted
+				? "mounted"
+				: "may be mounted: not all mounts are shown "
+				  "to this user",
+			    0);
 		} else if (until_unix_s) {
 			ul_time_format(until_unix_s, when);
 			snprintf(reason, sizeof reason,

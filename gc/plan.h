@@ -18,6 +18,7 @@
 
 struct ul_err;
 struct ul_view;
+struct ul_view_file;
 
 /* Text is borrowed from the view or the plan's arena. */
 struct ul_plan_item {
@@ -51,12 +52,21 @@ struct ul_plan {
 struct ul_plan_request {
 	const struct ul_rule *rule; /* NULL: gc, remove no root */
 	int64_t grace_s;
-	bool now;       /* empty the trash at once */
+	bool now; /* empty the trash at once */
+	/* Nobody has mounted a snapshot where this user does not see it. */
+	bool is_exclusive;
 	bool is_shared; /* others write there: what is swept stays in the trash
 			   until another run, however short its grace */
 	/* Carry out exactly this one; NULL: whatever is found. */
 	const struct ul_plan *saved;
 };
+
+/*
+ * Whether a file is mounted, or has to be taken for mounted (I10): one of the
+ * view that the plan was made from, or of a later one.
+ */
+bool ul_plan_is_mounted(const struct ul_plan_request *request,
+			const struct ul_view_file *file);
 
 /* Whether the run gives back at once what it sweeps. */
 bool ul_plan_empties(const struct ul_plan_request *request);

@@ -180,12 +180,14 @@ static int sweep_list(struct act *act, const struct ul_mark *mark,
 
 /* I8, I10: mounted or in use since the plan, a thing stays with all that it
  * stands on. */
-static void mark_used(struct ul_mark *mark, const struct ul_view *view)
+static void mark_used(struct ul_mark *mark, const struct ul_view *view,
+		      const struct ul_plan_request *request)
 {
 	size_t i;
 
 	for (i = 0; i < view->file_count; i++) {
-		if (view->files[i].is_mounted || view->files[i].is_ingest)
+		if (ul_plan_is_mounted(request, &view->files[i]) ||
+		    view->files[i].is_ingest)
 			ul_mark_from(mark, &view->graph, &view->files[i].object,
 				     1);
 	}
@@ -213,7 +215,7 @@ static int act_sweep(struct act *act)
 	if (rc)
 		return rc;
 	ul_mark_roots(&mark, &act->view->graph, NULL);
-	mark_used(&mark, act->view);
+	mark_used(&mark, act->view, &act->request->plan);
 	rc = sweep_list(act, &mark, objects, bytes, &request.object_count);
 	if (!rc)
 		rc = act->store->ops->sweep(act->store, act->view, &request,

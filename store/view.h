@@ -33,6 +33,8 @@ struct ul_view_file {
 	bool is_trash;         /* lies in the trash */
 	bool is_ingest;  /* a change under way (somebody holds its lock) */
 	bool is_mounted; /* seen in some mount namespace */
+	/* Of a snapshot: not seen, but not all mounts are shown to us. */
+	bool may_be_mounted;
 };
 
 struct ul_view_platform {

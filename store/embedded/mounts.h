@@ -43,7 +43,9 @@ struct ul_mounts {
 	struct ul_mount *own; /* owned */
 	size_t own_count, own_cap;
 	struct ul_arena arena;
-	bool is_partial; /* some process could not be looked into */
+	/* Some process could not be looked into: what is not used here may
+	 * still be. Who is not told so by a person keeps it. */
+	bool is_partial;
 };
 #define UL_MOUNTS_INIT ((struct ul_mounts){ .words = NULL })
 

@@ -11,6 +11,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/vfs.h>
 
 #include "base/buf.h"
@@ -370,6 +371,11 @@ static int measure_known(struct measure *measure)
 	return measure_trees(measure);
 }
 
+static bool is_snapshot_folder(const struct ul_view_file *file)
+{
+	return !strncmp(file->path, "snapshots/", strlen("snapshots/"));
+}
+
 static int file_mounts(struct ul_scan *scan)
 {
 	struct ul_mounts mounts = UL_MOUNTS_INIT;
@@ -391,6 +397,8 @@ static int file_mounts(struct ul_scan *scan)
 		snprintf(path, sizeof path, "%s/%s", scan->store->path,
 			 file->path);
 		file->is_mounted = ul_mounts_use(&mounts, path);
+		file->may_be_mounted = !file->is_mounted && mounts.is_partial &&
+				       is_snapshot_folder(file);
 	}
 	ul_mounts_release(&mounts);
 	return rc;

@@ -199,7 +199,8 @@ static int changed_aside(struct verify *verify, const struct ul_mounts *mounts,
 	if (!snapshot || is_stood_on(verify, key) ||
 	    !ul_snapshot_dir_name(key, snapshot->is_unpacked, dir))
 		return 0;
-	rc = is_mounted(verify, mounts, dir);
+	/* I10: what cannot be known is kept. */
+	rc = mounts->is_partial ? 1 : is_mounted(verify, mounts, dir);
 	if (rc)
 		return rc < 0 ? rc : 0;
 	/* The folder first: a record without one is what a repair removes. */

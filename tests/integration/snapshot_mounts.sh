@@ -94,6 +94,29 @@ umount "$mounted"
 residual=$(ullage df --measure --json | jq '.stores[0].residual_bytes')
 [ "$residual" = 0 ] || fail "residual $residual"
 
+# A user to whom mounts are hidden does not take what may be mounted (I10).
+hidden() { # COMMAND ...: as a user who sees no process of others
+	unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' - \
+		setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+mkdir "$WORK/user" && chmod 755 "$WORK"
+cp "$ULLAGE_BIN"/ullage "$ULLAGE_BIN"/ullage-transfer "$WORK/user/"
+cp -r "$WORK/image" "$WORK/user/image"
+chown -R 65534:65534 "$WORK/user"
+user() { hidden env "ULLAGE_STATE=$WORK/user/state" "$WORK/user/ullage" "$@"; }
+user import --quiet --unpack "$WORK/user/image" >/dev/null || fail "import of a user"
+user prune -y -a --grace 0 --json >"$WORK/run"
+[ $? = 3 ] || fail "a user's prune left nothing: $(<"$WORK/run")"
+jq -e '[.declined[] | select(.kind == "snapshot")
+	| .reason == "may be mounted: not all mounts are shown to this user"]
+	| length >= 1 and all' "$WORK/run" >/dev/null ||
+	fail "a user's prune says: $(jq -c .declined "$WORK/run")"
+[ "$(ls "$WORK/user/state/store/snapshots" | wc -l)" = 120 ] ||
+	fail "a user's prune took what may be mounted"
+user gc --now --grace 0 --exclusive --quiet >/dev/null || fail "gc --exclusive of a user"
+[ "$(ls "$WORK/user/state/store/snapshots" | wc -l)" = 0 ] ||
+	fail "gc --exclusive left what nobody has mounted"
+
 # Few layers, in a place whose name means something to the shell and to mount.
 strange=$WORK/"it's a:b,c\\d \$x"
 mkdir "$strange"

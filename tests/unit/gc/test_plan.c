@@ -263,6 +263,39 @@ static void test_plan__what_is_mounted_stays_with_its_parents(void **state)
 	ul_view_release(view);
 }
 
+/* I10: unknown is kept, until a person says so. */
+static void test_plan__what_may_be_mounted_stays_unless_exclusive(void **state)
+{
+	struct ul_plan_request request = { .now = true };
+	struct view_maker maker;
+	struct ul_view *view;
+	struct ul_plan plan;
+	uint32_t mounted, hidden, under;
+
+	(void)state;
+	view_begin(&maker);
+	under = view_object(&maker, UL_KIND_SNAPSHOT, "under");
+	hidden = view_object(&maker, UL_KIND_SNAPSHOT, "hidden");
+	mounted = view_object(&maker, UL_KIND_SNAPSHOT, "mounted");
+	view_ref(&maker, hidden, under, "parent");
+	view_file(&maker, under, 1);
+	maker.view.files[view_file(&maker, hidden, 2)].may_be_mounted = true;
+	maker.view.files[view_file(&maker, mounted, 4)].is_mounted = true;
+	view_blob(&maker, "blob", 8);
+	view = view_made(&maker);
+	plan = plan_of(view, &request);
+	assert_string_equal(keys_of(&plan.collect), "blob");
+	assert_string_equal(keys_of(&plan.declined), "hidden mounted");
+	assert_non_null(strstr(plan.declined.items[0].reason, "may be"));
+	ul_plan_release(&plan);
+	request.is_exclusive = true;
+	plan = plan_of(view, &request);
+	assert_string_equal(keys_of(&plan.collect), "under hidden blob");
+	assert_string_equal(keys_of(&plan.declined), "mounted");
+	ul_plan_release(&plan);
+	ul_view_release(view);
+}
+
 static void test_plan__shared_inodes_are_counted_once(void **state)
 {
 	const struct ul_plan_request request = { .now = true };
@@ -543,6 +576,7 @@ int main(void)
 		PLAN(what_it_releases_itself_has_no_grace),
 		PLAN(pinned_and_used_ones_are_declined),
 		PLAN(what_is_mounted_stays_with_its_parents),
+		PLAN(what_may_be_mounted_stays_unless_exclusive),
 		PLAN(shared_inodes_are_counted_once),
 		PLAN(trash_goes_when_it_is_due_or_now),
 		PLAN(leases_keep_until_they_expire),
