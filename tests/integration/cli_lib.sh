@@ -9,7 +9,16 @@ export COLUMNS=80 LC_ALL=C.UTF-8 PATH="$ULLAGE_BIN:$PATH"
 unset XDG_DATA_HOME
 
 WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
+# What failed at the end of a pipe, in a shell of its own, has failed too.
+# at_end: what a script has to take down first.
+ended() {
+	local status=$?
+	eval "${at_end:-}"
+	[ ! -e "$WORK/failed" ] || status=1
+	rm -rf "$WORK"
+	exit $status
+}
+trap ended EXIT
 # No file of this machine.
 export ULLAGE_STATE=$WORK/state ULLAGE_CONFIG=
 mkdir "$ULLAGE_STATE"
@@ -18,6 +27,7 @@ failed=0
 fail() {
 	echo "FAILED: $*" >&2
 	failed=1
+	: >"$WORK/failed"
 }
 
 # Run it as a person would, and show what they would see.

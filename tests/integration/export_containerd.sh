@@ -15,7 +15,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 END
 containerd --config config.toml >log 2>&1 &
 daemon=$!
-trap 'kill $daemon; wait $daemon 2>/dev/null; rm -rf "$WORK"' EXIT
+at_end='kill $daemon; wait $daemon 2>/dev/null'
 for ((i = 0; i < 300; i++)); do
 	ctr -a sock version >/dev/null 2>&1 && break
 	kill -0 $daemon 2>/dev/null || break

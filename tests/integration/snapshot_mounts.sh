@@ -6,7 +6,7 @@
 
 mounted=$WORK/mnt
 mkdir "$mounted"
-trap 'umount -q "$mounted"; rm -rf "$WORK"' EXIT
+at_end='umount -q "$mounted"'
 
 blob_add() { # FILE: put it among the blobs; prints its digest's hex
 	local hex
