@@ -80,9 +80,12 @@ static struct ul_class_row df_total(const struct ul_df *df)
 static bool print_classes(const struct ul_df *df, bool verbose)
 {
 	static const struct ul_column columns[] = {
-		{ "CLASS", false, false },  { "OBJECTS", true, false },
-		{ "PACKED", true, false },  { "UNPACKED", true, false },
-		{ "ON DISK", true, false }, { "RECLAIMABLE", true, false },
+		{ .heading = "CLASS" },
+		{ .heading = "OBJECTS", .is_right = true, .leave = 1 },
+		{ .heading = "PACKED", .is_right = true, .leave = 3 },
+		{ .heading = "UNPACKED", .is_right = true, .leave = 2 },
+		{ .heading = "ON DISK", .is_right = true },
+		{ .heading = "RECLAIMABLE", .is_right = true },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	struct ul_class_row total = df_total(df);

@@ -43,10 +43,14 @@ static bool print_json(const struct ul_history *history)
 static bool print_table(const struct ul_history *history)
 {
 	static const struct ul_column columns[] = {
-		{ "RUN", true, false },      { "WHEN", false, false },
-		{ "COMMAND", false, false }, { "STATE", false, false },
-		{ "REMOVED", true, false },  { "FREED", true, false },
-		{ "TRASHED", true, false },  { "LEFT", true, false },
+		{ .heading = "RUN", .is_right = true },
+		{ .heading = "WHEN" },
+		{ .heading = "COMMAND", .leave = 3 },
+		{ .heading = "STATE", .leave = 4 },
+		{ .heading = "REMOVED", .is_right = true, .leave = 2 },
+		{ .heading = "FREED", .is_right = true },
+		{ .heading = "TRASHED", .is_right = true, .leave = 5 },
+		{ .heading = "LEFT", .is_right = true, .leave = 1 },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	char text[UL_TIME_TEXT_MAX];

@@ -491,9 +491,9 @@ static const struct ul_command lease_delete = {
 static const struct ul_column list_columns[] = {
 	{ .heading = "LEASE", .is_shrink = true },
 	{ .heading = "HOLDS" },
-	{ .heading = "CREATED" },
+	{ .heading = "CREATED", .leave = 1 },
 	{ .heading = "EXPIRES" },
-	{ .heading = "LABELS", .is_shrink = true },
+	{ .heading = "LABELS", .is_shrink = true, .leave = 2 },
 };
 
 static void add_count(struct ul_buf *text, const struct ul_lease *lease,

@@ -318,10 +318,10 @@ static const struct ul_command snapshot_remove = {
 
 static const struct ul_column list_columns[] = {
 	{ .heading = "SNAPSHOT", .is_shrink = true },
-	{ .heading = "PARENT", .is_shrink = true },
+	{ .heading = "PARENT", .is_shrink = true, .leave = 3 },
 	{ .heading = "KIND" },
-	{ .heading = "CREATED" },
-	{ .heading = "LABELS", .is_shrink = true },
+	{ .heading = "CREATED", .leave = 1 },
+	{ .heading = "LABELS", .is_shrink = true, .leave = 2 },
 };
 
 static json_t *snapshot_json(const struct ul_snapshot *snapshot)

@@ -42,9 +42,9 @@ static void print_removed(const struct ul_plan *plan)
 static void print_kinds(const struct ul_plan *plan)
 {
 	static const struct ul_column columns[] = {
-		{ "WHAT", false, false },
-		{ "OBJECTS", true, false },
-		{ "ON DISK", true, false },
+		{ .heading = "WHAT" },
+		{ .heading = "OBJECTS", .is_right = true },
+		{ .heading = "ON DISK", .is_right = true },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	int kind;

@@ -152,10 +152,13 @@ static bool print_rows(const struct ul_view *view,
 		       const struct ul_image_rows *rows, const uint32_t *order)
 {
 	static const struct ul_column columns[] = {
-		{ "NAME", false, true },     { "PACKED", true, false },
-		{ "UNPACKED", true, false }, { "SHARED", true, false },
-		{ "UNIQUE", true, false },   { "USES", true, false },
-		{ "LAST USE", false, true },
+		{ .heading = "NAME", .is_shrink = true },
+		{ .heading = "PACKED", .is_right = true, .leave = 4 },
+		{ .heading = "UNPACKED", .is_right = true, .leave = 3 },
+		{ .heading = "SHARED", .is_right = true, .leave = 2 },
+		{ .heading = "UNIQUE", .is_right = true },
+		{ .heading = "USES", .is_right = true, .leave = 1 },
+		{ .heading = "LAST USE", .is_shrink = true },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
 	size_t i;

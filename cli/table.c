@@ -6,11 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
 
-enum { GAP = 2 };
+/* Columns between columns; and what can be read of a name that is cut. */
+enum { GAP = 2, CUT_READABLE = 12 };
 
 void ul_table_init(struct ul_table *table, const struct ul_column *columns,
 		   size_t column_count)
@@ -66,9 +68,30 @@ void ul_table_addf(struct ul_table *table, const char *fmt, ...)
 	table_push(table, text);
 }
 
-static size_t widths_measure(const struct ul_table *table, size_t *widths)
+/* How columns are shown. */
+struct layout {
+	size_t *widths; /* owned */
+	bool *is_left;  /* owned: out */
+	size_t left_count;
+};
+
+static void layout_release(struct layout *layout)
 {
-	size_t i, width, total = 0;
+	ul_freep(&layout->widths);
+	ul_freep(&layout->is_left);
+}
+
+static bool layout_init(struct layout *layout, const struct ul_table *table)
+{
+	layout->widths = ul_calloc(table->column_count, sizeof *layout->widths);
+	layout->is_left =
+	    ul_calloc(table->column_count, sizeof *layout->is_left);
+	return layout->widths && layout->is_left;
+}
+
+static void widths_measure(const struct ul_table *table, size_t *widths)
+{
+	size_t i, width;
 
 	for (i = 0; i < table->column_count; i++)
 		widths[i] = ul_text_width(table->columns[i].heading);
@@ -77,19 +100,68 @@ static size_t widths_measure(const struct ul_table *table, size_t *widths)
 		if (width > widths[i % table->column_count])
 			widths[i % table->column_count] = width;
 	}
-	for (i = 0; i < table->column_count; i++)
-		total += widths[i] + (i ? GAP : 0);
+}
+
+/* A row's width, with what may be cut at so much at most. */
+static size_t layout_width(const struct layout *layout,
+			   const struct ul_table *table, size_t cut)
+{
+	size_t i, total = 0;
+
+	for (i = 0; i < table->column_count; i++) {
+		size_t width = layout->widths[i];
+		size_t least = ul_text_width(table->columns[i].heading);
+
+		if (layout->is_left[i])
+			continue;
+		if (least < cut)
+			least = cut;
+		if (table->columns[i].is_shrink && width > least)
+			width = least;
+		total += width + (total ? GAP : 0);
+	}
 	return total;
 }
 
-/* The widest column that may still be cut, or column_count. */
-static size_t widest_shrinkable(const struct ul_table *table,
-				const size_t *widths)
+/* The column that is to go next, or column_count. */
+static size_t least_needed(const struct layout *layout,
+			   const struct ul_table *table)
 {
 	size_t i, best = table->column_count;
 
 	for (i = 0; i < table->column_count; i++) {
-		if (table->columns[i].is_shrink &&
+		const struct ul_column *column = &table->columns[i];
+
+		if (column->leave && !layout->is_left[i] &&
+		    (best == table->column_count ||
+		     column->leave < table->columns[best].leave))
+			best = i;
+	}
+	return best;
+}
+
+static void layout_leave(struct layout *layout, const struct ul_table *table,
+			 size_t columns)
+{
+	while (layout_width(layout, table, CUT_READABLE) > columns) {
+		size_t at = least_needed(layout, table);
+
+		if (at == table->column_count)
+			return;
+		layout->is_left[at] = true;
+		layout->left_count++;
+	}
+}
+
+/* The widest column that may still be cut, or column_count. */
+static size_t widest_shrinkable(const struct ul_table *table,
+				const struct layout *layout)
+{
+	const size_t *widths = layout->widths;
+	size_t i, best = table->column_count;
+
+	for (i = 0; i < table->column_count; i++) {
+		if (table->columns[i].is_shrink && !layout->is_left[i] &&
 		    widths[i] > ul_text_width(table->columns[i].heading) &&
 		    (best == table->column_count || widths[i] >= widths[best]))
 			best = i;
@@ -97,16 +169,17 @@ static size_t widest_shrinkable(const struct ul_table *table,
 	return best;
 }
 
-static void widths_shrink(const struct ul_table *table, size_t *widths,
-			  size_t total, size_t columns)
+static void layout_shrink(struct layout *layout, const struct ul_table *table,
+			  size_t columns)
 {
+	size_t total = layout_width(layout, table, SIZE_MAX);
 	size_t at;
 
 	for (; total > columns; total--) {
-		at = widest_shrinkable(table, widths);
+		at = widest_shrinkable(table, layout);
 		if (at == table->column_count)
 			return;
-		widths[at]--;
+		layout->widths[at]--;
 	}
 }
 
@@ -117,31 +190,39 @@ struct row {
 	size_t blanks;
 };
 
-static void row_cell(struct row *row, const struct ul_table *table, char *text,
-		     const size_t *widths)
+static void row_text(struct row *row, const struct ul_column *column,
+		     char *text, size_t room)
 {
-	const struct ul_column *column = &table->columns[row->column];
 	size_t width;
 
-	ul_text_cut(text, widths[row->column]);
+	ul_text_cut(text, room);
 	width = ul_text_width(text);
 	if (column->is_right)
-		row->blanks += widths[row->column] - width;
+		row->blanks += room - width;
 	if (*text) {
 		fprintf(row->out, "%*s%s", (int)row->blanks, "", text);
 		row->blanks = 0;
 	}
 	row->blanks += GAP;
 	if (!column->is_right)
-		row->blanks += widths[row->column] - width;
+		row->blanks += room - width;
+}
+
+static void row_cell(struct row *row, const struct ul_table *table, char *text,
+		     const struct layout *layout)
+{
+	size_t at = row->column;
+
+	if (!layout->is_left[at])
+		row_text(row, &table->columns[at], text, layout->widths[at]);
 	if (++row->column < table->column_count)
 		return;
 	fputc('\n', row->out);
 	row->column = row->blanks = 0;
 }
 
-static bool print_rows(const struct ul_table *table, const size_t *widths,
-		       FILE *out)
+static bool print_rows(const struct ul_table *table,
+		       const struct layout *layout, FILE *out)
 {
 	struct row row = { .out = out };
 	size_t i, count = table->column_count + table->cell_count;
@@ -154,24 +235,47 @@ static bool print_rows(const struct ul_table *table, const size_t *widths,
 
 		if (!text)
 			return false;
-		row_cell(&row, table, text, widths);
+		row_cell(&row, table, text, layout);
 	}
+	return !ferror(out);
+}
+
+static bool print_left(const struct ul_table *table,
+		       const struct layout *layout, size_t columns, FILE *out)
+{
+	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
+	const char *before = "No room for ";
+	size_t i;
+
+	for (i = 0; i < table->column_count; i++) {
+		if (!layout->is_left[i])
+			continue;
+		ul_buf_printf(&text, "%s%s", before, table->columns[i].heading);
+		before = ", ";
+	}
+	ul_buf_add_str(&text, ".");
+	if (text.failed)
+		return false;
+	ul_text_wrap(ul_buf_str(&text), 0, columns, out);
 	return !ferror(out);
 }
 
 bool ul_table_print(const struct ul_table *table, FILE *out)
 {
-	ul_cleanup(ul_freep) size_t *widths = NULL;
-	size_t total;
+	ul_cleanup(layout_release) struct layout layout = { .widths = NULL };
+	size_t columns = SIZE_MAX;
 
 	if (table->failed)
 		return false;
 	assert(table->cell_count % table->column_count == 0);
-	widths = ul_calloc(table->column_count, sizeof *widths);
-	if (!widths)
+	if (!layout_init(&layout, table))
 		return false;
-	total = widths_measure(table, widths);
+	widths_measure(table, layout.widths);
 	if (ul_terminal_is_cut(out))
-		widths_shrink(table, widths, total, ul_terminal_columns(out));
-	return print_rows(table, widths, out);
+		columns = ul_terminal_columns(out);
+	layout_leave(&layout, table, columns);
+	layout_shrink(&layout, table, columns);
+	if (!print_rows(table, &layout, out))
+		return false;
+	return !layout.left_count || print_left(table, &layout, columns, out);
 }

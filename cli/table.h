@@ -3,20 +3,26 @@
  *
  * Cells are copied. Columns are as wide as their widest cell; when a row
  * would be wider than the terminal (or than COLUMNS, where that is set),
- * columns declared `shrink` are cut with "..", never below their heading.
- * Nothing is cut in output that is no terminal: a script gets whole names.
+ * columns declared `shrink` are cut with ".." to what can still be read; then
+ * those that matter least are left out, and a line below says which; then the
+ * cut ones are cut more, never below their heading. Nothing is cut or left
+ * out in output that is no terminal: a script gets whole names.
  */
 #ifndef UL_CLI_TABLE_H
 #define UL_CLI_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct ul_column {
 	const char *heading;
 	bool is_right;  /* numbers */
 	bool is_shrink; /* may be cut */
+	/* Place in the order in which columns are left out: 1 goes first, of 0
+	 * never. */
+	uint8_t leave;
 };
 
 struct ul_table {

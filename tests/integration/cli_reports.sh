@@ -8,7 +8,7 @@ mkfs.ext4 -q -b 4096 -O ^inline_data -E lazy_itable_init=0 "$WORK/disk" ||
 	exit 1
 mkdir "$WORK/mnt"
 mount -o loop "$WORK/disk" "$WORK/mnt" || exit 1
-trap 'umount "$WORK/mnt"; rm -rf "$WORK"' EXIT
+at_end='umount "$WORK/mnt"'
 export ULLAGE_STATE=$WORK/mnt/state
 
 # Times and free space differ from run to run; names of runs do not.
@@ -90,4 +90,21 @@ zstd=$(sample buildx-zstd.tar)
 } 2>&1 | exact >"$WORK/reports"
 golden_exact cli_reports <"$WORK/reports"
 grep -q FAILED "$WORK/reports" && failed=1
+
+# No table is wider than the terminal, whatever has to be left out for it.
+ullage lease create "a lease with a name that is rather long" --expire 1h >/dev/null
+ullage snapshot prepare a-snapshot-of-a-long-name-for-a-key >/dev/null
+for columns in 40 60 80; do
+	for command in df images history "lease list" "snapshot list"; do
+		# shellcheck disable=SC2086
+		COLUMNS=$columns ullage $command >"$WORK/narrow" || fail "$command"
+		sed -n '/^ *[A-Z][A-Z ]*$/,/^$/p' "$WORK/narrow" |
+			grep -q . || fail "$command: no table"
+		sed -n '/^ *[A-Z][A-Z ]*$/,/^$/p' "$WORK/narrow" |
+			grep -E "^.{$((columns + 1)),}" &&
+			fail "$command is too wide for $columns columns"
+	done
+done
+COLUMNS=40 ullage df | grep -q "^No room for OBJECTS, PACKED, UNPACKED.$" ||
+	fail "df at 40 columns: $(COLUMNS=40 ullage df)"
 exit $failed
