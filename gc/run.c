@@ -555,6 +555,19 @@ static int run_tries(struct ul_store *store,
 	return rc;
 }
 
+/* Nothing is deleted where that would not help. */
+static int full_elsewhere(const struct ul_store *store, struct ul_err *err)
+{
+	struct ul_err first = *err;
+
+	ul_err_set(err, first.code,
+		   "%.600s; the disk of the database is full, and is another "
+		   "than that of %.300s: make room there",
+		   first.msg, store->path);
+	err->sys_errno = first.sys_errno;
+	return err->code;
+}
+
 /* What would help, where they have not asked for it. */
 static int full_hint(const struct ul_store *store,
 		     const struct ul_run_request *request, struct ul_err *err)
@@ -627,9 +640,14 @@ int ul_run_execute(struct ul_store *store, const struct ul_run_request *request,
 	struct tries tries = { .removed = 0 };
 	int rc = run_tries(store, request, &tries, ret_run, err);
 
-	if (!rc || !store->ops->is_full(store, err))
+	switch (rc ? store->ops->is_full(store, err) : UL_FULL_NOT) {
+	case UL_FULL_STORE:
+		return run_full(store, request, &tries, ret_run, err);
+	case UL_FULL_STATE:
+		return full_elsewhere(store, err);
+	default:
 		return rc;
-	return run_full(store, request, &tries, ret_run, err);
+	}
 }
 
 int ul_run_undo(struct ul_store *store, int64_t run, size_t *ret_count,

@@ -57,6 +57,13 @@ void ul_swept_release(struct ul_swept *swept);
 
 struct ul_store;
 
+/* Whether nothing more can be written, and what would help. */
+enum ul_full {
+	UL_FULL_NOT,
+	UL_FULL_STORE, /* what is deleted from the store makes room */
+	UL_FULL_STATE, /* the database's disk is full, which is another */
+};
+
 struct ul_store_ops {
 	/*
 	 * Read everything and bring the record up to date.
@@ -77,7 +84,8 @@ struct ul_store_ops {
 	 * Whether a change failed with this error because nothing more can be
 	 * written: no block, no inode, no quota, for store or database.
 	 */
-	bool (*is_full)(struct ul_store *store, const struct ul_err *err);
+	enum ul_full (*is_full)(struct ul_store *store,
+				const struct ul_err *err);
 
 	/*
 	 * The same lock, for who writes nothing: until unlock() a scan saves

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
@@ -35,15 +36,40 @@ static bool is_no_room(int sys_errno)
 	return sys_errno == ENOSPC || sys_errno == EDQUOT;
 }
 
+/*
+ * Subvolumes are devices of their own and share the space of their file
+ * system: its size and what is free of it are the same.
+ */
+static bool is_one_disk(const struct ul_embedded *store)
+{
+	struct stat st, state_st;
+	struct statfs fs, state_fs;
+
+	if (fstat(store->root_fd, &st) || stat(store->state_path, &state_st) ||
+	    st.st_dev == state_st.st_dev)
+		return true;
+	return !fstatfs(store->root_fd, &fs) &&
+	       !statfs(store->state_path, &state_fs) &&
+	       fs.f_type == state_fs.f_type &&
+	       fs.f_blocks == state_fs.f_blocks &&
+	       fs.f_bfree == state_fs.f_bfree;
+}
+
 /* What SQLite was refused by a full disk it reports in many ways. */
-bool ul_embedded_is_full(struct ul_store *base, const struct ul_err *err)
+enum ul_full ul_embedded_is_full(struct ul_store *base,
+				 const struct ul_err *err)
 {
 	const struct ul_embedded *store = (const struct ul_embedded *)base;
-	bool may_be = err->code == UL_E_DB ||
-		      (err->code == UL_E_REFUSED && *store->problem);
+	bool is_db = err->code == UL_E_DB ||
+		     (err->code == UL_E_REFUSED && *store->problem);
 
-	return is_no_room(err->sys_errno) ||
-	       (may_be && ul_reserve_lacks_room(store->state_path));
+	if (!is_no_room(err->sys_errno) &&
+	    !(is_db && ul_reserve_lacks_room(store->state_path)))
+		return UL_FULL_NOT;
+	return !is_db || is_one_disk(store) ||
+		       ul_reserve_lacks_room(store->path)
+		   ? UL_FULL_STORE
+		   : UL_FULL_STATE;
 }
 
 struct in_place {

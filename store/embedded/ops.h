@@ -54,7 +54,8 @@ int ul_snapshot_row_back(struct ul_embedded *store,
 /* The folders that things are moved from and put back to, durably. UL_E_IO. */
 int ul_embedded_sync_folders(struct ul_embedded *store, struct ul_err *err);
 
-bool ul_embedded_is_full(struct ul_store *base, const struct ul_err *err);
+enum ul_full ul_embedded_is_full(struct ul_store *base,
+				 const struct ul_err *err);
 int ul_embedded_delete_in_place(struct ul_store *base,
 				const struct ul_view *view,
 				const uint32_t *objects, size_t count,

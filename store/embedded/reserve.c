@@ -62,15 +62,14 @@ static bool is_full(int sys_errno)
 	return sys_errno == ENOSPC || sys_errno == EDQUOT;
 }
 
-bool ul_reserve_lacks_room(const char *state_path)
+bool ul_reserve_lacks_room(const char *path)
 {
 	ul_cleanup(ul_closep) int fd =
-	    ul_retry(open(state_path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+	    ul_retry(open(path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
 
 	if (fd < 0)
-		return is_full(errno) ||
-		       available_bytes(state_path) < ROOM_BYTES;
+		return is_full(errno) || available_bytes(path) < ROOM_BYTES;
 	if (!ul_retry(fallocate(fd, 0, 0, ROOM_BYTES)))
 		return false;
-	return is_full(errno) || available_bytes(state_path) < ROOM_BYTES;
+	return is_full(errno) || available_bytes(path) < ROOM_BYTES;
 }

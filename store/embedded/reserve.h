@@ -14,10 +14,11 @@
 void ul_reserve_keep(const char *state_path);
 
 /*
- * Whether the file system of the state directory has no room for what a run
- * writes there; tried, for quotas and the like do not show in numbers.
+ * Whether the file system of a directory (the state's, the store's) has no
+ * room for what a run writes there; tried, for quotas and the like do not show
+ * in numbers.
  */
-bool ul_reserve_lacks_room(const char *state_path);
+bool ul_reserve_lacks_room(const char *path);
 
 /* Let go of it where the disk is full. True where it was there. */
 bool ul_reserve_release(const char *state_path);

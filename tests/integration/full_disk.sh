@@ -232,6 +232,41 @@ run_apart() { # FS
 	echo "$what: ok"
 }
 
+# The database's disk is full, the layout's is not: nothing goes that way, for
+# it would not help, and what would is said.
+run_state() { # FS
+	local before size=200M layout_sums
+	what="$1, oci, the state's disk full"
+	[ "$1" = ext4 ] || size=320M
+	fs_make "$1" $size
+	begin oci "$mnt/state"
+	store=$WORK/elsewhere layout=$store kind_args="--store oci:$store"
+	mv "$mnt/layout" "$store"
+	u gc --quiet >/dev/null || [ $? = 3 ] || die "gc of what was moved"
+	rm -f "$state/ullage.reserve"
+	fill
+	before=$(du -sx -B1 "$store")
+	layout_sums=$(sums "$store")
+	for command in "gc --grace 0 --now --exclusive" "gc --grace 0" \
+		"prune -y --grace 0 --now --exclusive app"; do
+		# shellcheck disable=SC2086
+		u $command >said 2>&1 && die "$command: $(cat said)"
+		grep -q "the disk of the database is full, and is another than that of $store: make room there" said ||
+			die "$command: $(cat said)"
+		[ "$(du -sx -B1 "$store")" = "$before" ] || die "$command deleted something"
+		[ "$(sums "$store")" = "$layout_sums" ] || die "$command changed something"
+	done
+	u df --measure --json >said || die "df"
+	rm -rf "$mnt/fill"
+	u gc --grace 0 --now --exclusive --json >said || die "gc with room: $(cat said)"
+	[ "$(jq '.freed_bytes > 3000000 and .in_place_bytes == 0' said)" = true ] ||
+		die "gc with room: $(cat said)"
+	skopeo inspect --raw "oci:$store:app" >/dev/null || die "app is gone"
+	fs_end image
+	rm -rf "$store"
+	echo "$what: ok"
+}
+
 # Stopped at each step of a collection in place: the next one, with room, ends
 # as if there had been none.
 run_killed() {
@@ -279,6 +314,7 @@ for fs in ext4 xfs; do
 		run_case $fs $kind no
 	done
 	run_apart $fs
+	run_state $fs
 done
 [ ! -x "$ULLAGE_BIN/steps/ullage" ] || run_killed
 exit $failed
