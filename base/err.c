@@ -66,3 +66,8 @@ int ul_err_nomem(struct ul_err *err)
 {
 	return ul_err_set(err, UL_E_NOMEM, "out of memory");
 }
+
+bool ul_errno_is_full(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT;
+}

@@ -10,6 +10,8 @@
 #ifndef UL_BASE_ERR_H
 #define UL_BASE_ERR_H
 
+#include <stdbool.h>
+
 enum ul_code {
 	UL_E_NOMEM = -1, /* an allocation failed */
 	UL_E_IO = -2,    /* the system refused; sys_errno says why */
@@ -45,6 +47,10 @@ int ul_err_set(struct ul_err *err, enum ul_code code, const char *fmt, ...)
  */
 int ul_err_sys(struct ul_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Whether this errno says that there is no room: on the disk, or in what a
+ * quota leaves of it. */
+bool ul_errno_is_full(int sys_errno);
 
 /* Put "what: " before the message that is there. Returns err->code. */
 int ul_err_wrap(struct ul_err *err, const char *fmt, ...)

@@ -24,6 +24,7 @@ enum step_kind {
 	STEP_TORN,
 	STEP_EIO,
 	STEP_ENOSPC,
+	STEP_EDQUOT,
 	STEP_EINTR,
 	STEP_SHORT,
 };
@@ -38,6 +39,7 @@ static const struct {
 	[STEP_TORN] = { "torn", UL_STEP_TORN, 0 },
 	[STEP_EIO] = { "EIO", 0, EIO },
 	[STEP_ENOSPC] = { "ENOSPC", UL_STEP_ENOSPC, ENOSPC },
+	[STEP_EDQUOT] = { "EDQUOT", UL_STEP_ENOSPC, EDQUOT },
 	[STEP_EINTR] = { "EINTR", UL_STEP_EINTR, EINTR },
 	[STEP_SHORT] = { "short", UL_STEP_SHORT, 0 },
 };
@@ -171,7 +173,7 @@ void ul_step_end(const struct ul_step *step, long result)
 	len = snprintf(line, sizeof line,
 		       "%ld\t%ld\tkill,EIO%s%s%s%s\t%s\t%s\t%ld\n",
 		       step->number, (long)syscall(SYS_gettid),
-		       step->may & UL_STEP_ENOSPC ? ",ENOSPC" : "",
+		       step->may & UL_STEP_ENOSPC ? ",ENOSPC,EDQUOT" : "",
 		       step->may & UL_STEP_EINTR ? ",EINTR" : "",
 		       step->may & UL_STEP_SHORT ? ",short" : "",
 		       step->may & UL_STEP_TORN ? ",torn" : "", step->call,

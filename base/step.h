@@ -15,7 +15,7 @@
  *
  *	kill	stop at once, before the step, as SIGKILL would
  *	torn	the first half of a write, then stop
- *	EIO, ENOSPC, EINTR	the step fails so
+ *	EIO, ENOSPC, EDQUOT, EINTR	the step fails so
  *	short	half of a write is done and said to be
  *	memory	the N-th allocation fails (base/mem.h), no step
  *
@@ -33,7 +33,7 @@
 
 /* What can happen to a step, besides kill and EIO. */
 enum {
-	UL_STEP_ENOSPC = 1,
+	UL_STEP_ENOSPC = 1, /* and EDQUOT */
 	UL_STEP_EINTR = 2,
 	UL_STEP_SHORT = 4,
 	UL_STEP_TORN = 8,

@@ -32,6 +32,13 @@ int ul_db_fail(sqlite3 *sqlite, int sqlite_rc, const char *what,
 		ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
 		err->sys_errno = ENOSPC;
 		return UL_E_DB;
+	/* Of a quota that is used up SQLite says nothing else. */
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
+		if (sqlite && sqlite3_system_errno(sqlite) == EDQUOT)
+			err->sys_errno = EDQUOT;
+		return UL_E_DB;
 	default:
 		return ul_err_set(err, UL_E_DB, "%s: %s", what, msg);
 	}

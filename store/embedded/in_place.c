@@ -31,11 +31,6 @@
 #include "store/graph/mark.h"
 #include "store/view.h"
 
-static bool is_no_room(int sys_errno)
-{
-	return sys_errno == ENOSPC || sys_errno == EDQUOT;
-}
-
 /*
  * Subvolumes are devices of their own and share the space of their file
  * system: its size and what is free of it are the same.
@@ -63,7 +58,7 @@ enum ul_full ul_embedded_is_full(struct ul_store *base,
 	bool is_db = err->code == UL_E_DB ||
 		     (err->code == UL_E_REFUSED && *store->problem);
 
-	if (!is_no_room(err->sys_errno) &&
+	if (!ul_errno_is_full(err->sys_errno) &&
 	    !(is_db && ul_reserve_lacks_room(store->state_path)))
 		return UL_FULL_NOT;
 	return !is_db || is_one_disk(store) ||
@@ -132,7 +127,7 @@ static int snapshot_rename(struct in_place *in_place, int fd, const char *name)
 	if (errno == ENOENT)
 		return 0;
 	in_place->swept->is_cut = true;
-	return is_no_room(errno)
+	return ul_errno_is_full(errno)
 		   ? 0
 		   : ul_err_sys(in_place->err, "rename snapshots/%s", name);
 }

@@ -7,11 +7,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
 /* A run over some ten thousand things; nothing beside a single image. */
 enum { RESERVE_BYTES = 8 << 20 };
+
+/* So much that the reserve is nothing beside it. */
+enum { PLENTY_BYTES = 16 * RESERVE_BYTES };
 
 /* The log's index and the first pages of the log. */
 enum { ROOM_BYTES = 256 << 10 };
@@ -33,14 +37,25 @@ static uint64_t available_bytes(const char *state_path)
 	return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+/* What a quota leaves does not show in numbers, so it is tried. */
+static bool lacks(const char *path, uint64_t bytes)
+{
+	ul_cleanup(ul_closep) int fd =
+	    ul_retry(open(path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+
+	if (fd >= 0 && !ul_retry(fallocate(fd, 0, 0, (off_t)bytes)))
+		return false;
+	return ul_errno_is_full(errno) || available_bytes(path) < bytes;
+}
+
 void ul_reserve_keep(const char *state_path)
 {
 	ul_cleanup(ul_closep) int fd = -1;
 	char path[4096];
 
 	if (!reserve_path(state_path, path, sizeof path) ||
-	    !access(path, F_OK) ||
-	    available_bytes(state_path) / 16 < RESERVE_BYTES)
+	    !access(path, F_OK) || available_bytes(state_path) < PLENTY_BYTES ||
+	    lacks(state_path, PLENTY_BYTES))
 		return;
 	fd = ul_retry(open(
 	    path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -54,22 +69,11 @@ bool ul_reserve_release(const char *state_path)
 	char path[4096];
 
 	return reserve_path(state_path, path, sizeof path) &&
-	       available_bytes(state_path) < RESERVE_BYTES && !unlink(path);
-}
-
-static bool is_full(int sys_errno)
-{
-	return sys_errno == ENOSPC || sys_errno == EDQUOT;
+	       !access(path, F_OK) && lacks(state_path, RESERVE_BYTES) &&
+	       !unlink(path);
 }
 
 bool ul_reserve_lacks_room(const char *path)
 {
-	ul_cleanup(ul_closep) int fd =
-	    ul_retry(open(path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
-
-	if (fd < 0)
-		return is_full(errno) || available_bytes(path) < ROOM_BYTES;
-	if (!ul_retry(fallocate(fd, 0, 0, ROOM_BYTES)))
-		return false;
-	return is_full(errno) || available_bytes(path) < ROOM_BYTES;
+	return lacks(path, ROOM_BYTES);
 }

@@ -31,7 +31,7 @@ static int lock_open(int layout_fd, int *ret_fd, struct ul_err *err)
 	    O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
 	struct stat st;
 
-	if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
+	if (fd < 0 && ul_errno_is_full(errno))
 		return 1;
 	if (fd < 0)
 		return ul_err_sys(err, "open " UL_INDEX_LOCK_NAME);

@@ -26,9 +26,9 @@ import cases
 from bench import Bench, Wrong
 from case import Case
 
-FAULTS = ("EIO", "ENOSPC", "EINTR", "short", "ENOSPC+")
+FAULTS = ("EIO", "ENOSPC", "EINTR", "short", "ENOSPC+", "EDQUOT+")
 # 400 points, of which 150 and `again` are kills, and each failure has 50.
-POINTS = "kill=140,torn=10,EIO=50,ENOSPC=25,ENOSPC+=25,EINTR=50,short=50," \
+POINTS = "kill=140,torn=10,EIO=50,ENOSPC=20,ENOSPC+=20,EDQUOT+=10,EINTR=50,short=50," \
     "memory=50,again=70"
 
 

@@ -2,7 +2,9 @@
 # File systems filled to the last block: what ullage says is still what du
 # says, what nothing needs goes, with the reserve and without, names go when
 # there is room for it, and nothing that is needed is ever missing.
-#   full_disk.sh    needs root, mkfs.ext4, mkfs.xfs, jq, sqlite3, skopeo, umoci
+# The same for a quota that is used up while the disk is far from full.
+#   full_disk.sh    needs root, mkfs.ext4, mkfs.xfs, mkfs.btrfs, jq, sqlite3,
+#                   skopeo, umoci
 . "$(dirname "$0")/cli_lib.sh"
 set -o pipefail
 cd "$WORK" || exit 1
@@ -37,10 +39,17 @@ fs_make() { # FS SIZE
 	case $1 in
 	ext4) mkfs.ext4 -qF image ;;
 	xfs) mkfs.xfs -qf image ;;
+	quota) mkfs.btrfs -qf image >/dev/null 2>&1 ;;
 	esac || exit 1
 	fs_mount
+	[ "$1" = quota ] || return 0
+	# Of a subvolume, for that holds for root too.
+	top=$mnt/quota
+	btrfs quota enable "$mnt" && btrfs subvolume create "$top" >/dev/null &&
+		btrfs qgroup limit 200M "$top" || exit 1
 }
 fs_mount() {
+	top=$mnt
 	loop=$(losetup --find --show image) && mount "$loop" "$mnt" || exit 1
 }
 fs_end() {
@@ -53,18 +62,18 @@ fs_end() {
 # To the last block, the last one of a directory too.
 fill() {
 	local left i
-	mkdir -p "$mnt/fill"
+	mkdir -p "$top/fill"
 	sync -f "$mnt"
 	left=$(df -B1 --output=avail "$mnt" | tail -n 1)
-	fallocate -l $((left * 98 / 100)) "$mnt/fill/most" 2>/dev/null
+	fallocate -l $((left * 98 / 100)) "$top/fill/most" 2>/dev/null
 	for i in 1048576 4096 512; do
-		dd if=/dev/zero of="$mnt/fill/by$i" bs=$i status=none 2>/dev/null
+		dd if=/dev/zero of="$top/fill/by$i" bs=$i status=none 2>/dev/null
 		sync -f "$mnt"
 	done
 	for ((i = 0; i < 500; i++)); do
-		echo x >"$mnt/fill/x$i" || break
+		echo x >"$top/fill/x$i" || break
 	done 2>/dev/null
-	mkdir "$mnt/fill/none" 2>/dev/null && die "the disk is not full"
+	mkdir "$top/fill/none" 2>/dev/null && die "the disk is not full"
 	true
 }
 
@@ -132,7 +141,7 @@ begin() {
 	if [ $kind = embedded ]; then
 		store=$state/store layout=$state/store/oci keep=docker.io/library/app:1
 	else
-		store=$mnt/layout layout=$mnt/layout keep=app
+		store=$top/layout layout=$top/layout keep=app
 		kind_args="--store oci:$layout" exclusive=--exclusive
 	fi
 	put app
@@ -150,9 +159,12 @@ begin() {
 run_case() { # FS KIND RESERVE
 	local before json size=200M
 	what="$1, $2, reserve $3"
-	[ "$1" = ext4 ] || size=320M
+	case $1 in
+	xfs) size=320M ;;
+	quota) size=1G ;;
+	esac
 	fs_make "$1" $size
-	begin "$2" "$mnt/state"
+	begin "$2" "$top/state"
 	[ -f "$state/ullage.reserve" ] || die "there is no reserve"
 	[ "$3" = yes ] || rm "$state/ullage.reserve"
 	fill
@@ -181,7 +193,7 @@ run_case() { # FS KIND RESERVE
 	u history >said || die "history"
 
 	# Full again: a prune has to make its own room, by what gc would take.
-	rm -rf "$mnt/fill"
+	rm -rf "$top/fill"
 	put other
 	let_go other
 	rm -f "$state/ullage.reserve"
@@ -199,7 +211,7 @@ run_case() { # FS KIND RESERVE
 	right "after prune"
 	sound "after prune"
 
-	rm -rf "$mnt/fill"
+	rm -rf "$top/fill"
 	u gc --quiet >/dev/null || die "gc with room"
 	[ "$(stat -c %b "$state/ullage.reserve")" -ge 16384 ] ||
 		die "the reserve is not made again"
@@ -239,9 +251,9 @@ run_state() { # FS
 	what="$1, oci, the state's disk full"
 	[ "$1" = ext4 ] || size=320M
 	fs_make "$1" $size
-	begin oci "$mnt/state"
+	begin oci "$top/state"
 	store=$WORK/elsewhere layout=$store kind_args="--store oci:$store"
-	mv "$mnt/layout" "$store"
+	mv "$top/layout" "$store"
 	u gc --quiet >/dev/null || [ $? = 3 ] || die "gc of what was moved"
 	rm -f "$state/ullage.reserve"
 	fill
@@ -257,7 +269,7 @@ run_state() { # FS
 		[ "$(sums "$store")" = "$layout_sums" ] || die "$command changed something"
 	done
 	u df --measure --json >said || die "df"
-	rm -rf "$mnt/fill"
+	rm -rf "$top/fill"
 	u gc --grace 0 --now --exclusive --json >said || die "gc with room: $(cat said)"
 	[ "$(jq '.freed_bytes > 3000000 and .in_place_bytes == 0' said)" = true ] ||
 		die "gc with room: $(cat said)"
@@ -274,7 +286,7 @@ run_killed() {
 	first=$((RANDOM % every + 1))
 	what="ext4, embedded, stopped"
 	fs_make ext4 24M
-	begin embedded "$mnt/state"
+	begin embedded "$top/state"
 	rm -f "$state/ullage.reserve"
 	fill
 	fs_end none
@@ -291,7 +303,7 @@ run_killed() {
 		*) die "status $status: $(cat said)" ;;
 		esac
 		whole "at once"
-		rm -rf "$mnt/fill"
+		rm -rf "$top/fill"
 		u df >said || die "df"
 		u verify >said 2>&1 || die "verify: $(cat said)"
 		u gc --grace 0 --now >said 2>&1 || die "gc: $(cat said)"
@@ -308,13 +320,13 @@ run_killed() {
 	echo "stopped at $count steps ($first, and each ${every}th after it): ok"
 }
 
-for fs in ext4 xfs; do
+for fs in ext4 xfs quota; do
 	for kind in embedded oci; do
 		run_case $fs $kind yes
 		run_case $fs $kind no
 	done
-	run_apart $fs
-	run_state $fs
+	[ $fs = quota ] || run_apart $fs
+	[ $fs = quota ] || run_state $fs
 done
 [ ! -x "$ULLAGE_BIN/steps/ullage" ] || run_killed
 exit $failed

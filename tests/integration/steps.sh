@@ -59,7 +59,7 @@ torn=$(find torn/store -name '.oci-layout.*' -size -1024c -printf '%s\n')
 step 1:short 0 short lease create a
 cmp short/store/oci/oci-layout state/store/oci/oci-layout
 step 1:EINTR 0 eintr lease create a
-for errno in EIO ENOSPC; do
+for errno in EIO ENOSPC EDQUOT; do
 	step 1+:$errno 1 $errno lease create a
 	[ -s err.txt ]
 	[ ! -e $errno ]

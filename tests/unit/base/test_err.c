@@ -18,6 +18,15 @@ static void test_err__says_what_failed_outermost_first(void **state)
 	assert_int_equal(ul_err_nomem(&err), UL_E_NOMEM);
 }
 
+static void test_err__a_quota_that_is_used_up_is_a_full_disk(void **state)
+{
+	(void)state;
+	assert_true(ul_errno_is_full(ENOSPC));
+	assert_true(ul_errno_is_full(EDQUOT));
+	assert_false(ul_errno_is_full(EIO));
+	assert_false(ul_errno_is_full(0));
+}
+
 static void test_err__keeps_the_cause_of_a_long_message(void **state)
 {
 	struct ul_err err = UL_ERR_INIT;
@@ -43,6 +52,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err__says_what_failed_outermost_first),
+		cmocka_unit_test(
+		    test_err__a_quota_that_is_used_up_is_a_full_disk),
 		cmocka_unit_test(test_err__keeps_the_cause_of_a_long_message),
 	};
 

@@ -177,9 +177,8 @@ static void test_I2__what_is_written_anew_is_new(void **state)
 	view = content_scan(fixture, now);
 	name = ul_record_find(&view.record, UL_KIND_IMAGE, "", "", "app");
 	assert_int_equal(ul_embedded_lock(fixture->store, &err), 0);
-	assert_int_equal(store->ops->remove_roots(store, &view, &name, 1, NULL,
-						  &err),
-			 0);
+	assert_int_equal(
+	    store->ops->remove_roots(store, &view, &name, 1, NULL, &err), 0);
 	ul_embedded_unlock(fixture->store);
 	ul_view_release(&view);
 	/* Another program puts one of the blobs again, in its own way. */
