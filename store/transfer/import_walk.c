@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/limits.h"
+#include "store/oci/cache_config.h"
 #include "store/oci/config.h"
 #include "store/oci/json.h"
 #include "store/transfer/ingest.h"
@@ -232,6 +233,40 @@ static int read_config(struct ul_import_walk *walk, struct ul_import_node *node,
 	return rc;
 }
 
+/*
+ * What a cache is read by. Its writers list the same blobs in the manifest;
+ * one that they left out is as needed.
+ */
+static int read_cache_config(struct ul_import_walk *walk,
+			     const struct ul_import_task *from,
+			     struct ul_import_node *node, struct ul_err *err)
+{
+	struct ul_cache_config config;
+	size_t i;
+	int rc = ul_ingest_blob_read(walk->source->ingest, node->held,
+				     &walk->document, err);
+
+	if (!rc)
+		rc = ul_cache_config_parse(walk->document.data,
+					   walk->document.len, &walk->arena,
+					   &config, err);
+	for (i = rc ? 0 : config.ref_count; !rc && i--;) {
+		const struct ul_manifest_ref *ref = &config.refs[i];
+		const struct ul_import_task task = {
+			.descriptor = ref->descriptor,
+			.need = starts(ref->reason, "cache layer ")
+				    ? NEED_BLOB
+				    : NEED_NOTHING,
+			.reason = ref->reason,
+			.parent = from->descriptor.digest,
+		};
+
+		rc = task_add(walk, &task, err);
+	}
+	node->is_config = !rc;
+	return rc;
+}
+
 /* 0 with node->manifest, 1 where it is none, negative: failed. */
 static int parse_manifest(struct ul_import_walk *walk,
 			  struct ul_import_node *node, const char *media_type,
@@ -271,6 +306,8 @@ static int visit_document(struct ul_import_walk *walk,
 
 	if (media == UL_MEDIA_CONFIG)
 		return read_config(walk, node, err);
+	if (media == UL_MEDIA_CACHE_CONFIG)
+		return read_cache_config(walk, task, node, err);
 	if (!is_declared && (!task->is_image || media != UL_MEDIA_OTHER))
 		return 0;
 	if (!node->manifest && (is_declared || !node->is_opaque))
@@ -307,6 +344,7 @@ static bool is_document(const struct ul_import_task *task)
 	case UL_MEDIA_INDEX:
 	case UL_MEDIA_SCHEMA1:
 	case UL_MEDIA_CONFIG:
+	case UL_MEDIA_CACHE_CONFIG:
 		return true;
 	case UL_MEDIA_OTHER:
 		return task->is_image;
@@ -323,7 +361,7 @@ static int take(struct ul_import_walk *walk, const struct ul_import_task *task,
 
 	if (node->held)
 		return 1;
-	if (task->descriptor.is_size_unknown)
+	if (task->descriptor.is_size_unknown && task->need != NEED_BLOB)
 		return 0;
 	rc = ul_source_take(walk->source, &task->descriptor, is_document(task),
 			    &node->held, err);

@@ -6,7 +6,8 @@
  * What may be missing: manifests that an index lists (an image of which only
  * some platforms are there), subjects, blobs that descriptors give other
  * places for ("urls"), and what only looks like a descriptor. A config or
- * layer of a manifest that is there may not.
+ * layer of a manifest that is there may not, nor may a layer that a BuildKit
+ * cache config names.
  */
 #ifndef UL_STORE_TRANSFER_IMPORT_WALK_H
 #define UL_STORE_TRANSFER_IMPORT_WALK_H
@@ -36,7 +37,7 @@ struct ul_import_node {
 	struct ul_digest digest;
 	struct ul_held *held;         /* NULL: the source does not have it */
 	struct ul_manifest *manifest; /* NULL: none, or not looked at yet */
-	bool is_config;               /* was read as a config */
+	bool is_config;               /* was read as a config, of a cache too */
 	bool is_opaque;               /* was read, is no manifest */
 	uint32_t root;                /* the last one that reached it, + 1 */
 };

@@ -139,10 +139,15 @@ static int size_failed(const char *text, uint64_t found, uint64_t declared,
 			  (unsigned long long)declared);
 }
 
+static bool has_size(const struct ul_descriptor *descriptor, uint64_t found)
+{
+	return descriptor->is_size_unknown || descriptor->size_bytes == found;
+}
+
 /* 1 open with its length, 0 not there. */
 static int layout_open(const struct ul_source *source,
 		       const struct ul_descriptor *descriptor, int *ret_fd,
-		       struct ul_err *err)
+		       uint64_t *ret_bytes, struct ul_err *err)
 {
 	ul_cleanup(ul_closep) int fd = -1;
 	char text[UL_DIGEST_TEXT_MAX], path[UL_DIGEST_TEXT_MAX];
@@ -161,10 +166,11 @@ static int layout_open(const struct ul_source *source,
 	if (!S_ISREG(st.st_mode))
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "blob %.19s is no regular file", text);
-	if ((uint64_t)st.st_size != descriptor->size_bytes)
+	if (!has_size(descriptor, (uint64_t)st.st_size))
 		return size_failed(text, (uint64_t)st.st_size,
 				   descriptor->size_bytes, err);
 	*ret_fd = ul_fd_steal(&fd);
+	*ret_bytes = (uint64_t)st.st_size;
 	return 1;
 }
 
@@ -175,19 +181,18 @@ static int layout_take(struct ul_source *source,
 	ul_cleanup(ul_closep) int fd = -1;
 	struct reading reading = { .source = source };
 	char text[UL_DIGEST_TEXT_MAX];
-	int rc = layout_open(source, descriptor, &fd, err);
+	uint64_t bytes;
+	int rc = layout_open(source, descriptor, &fd, &bytes, err);
 
 	if (rc <= 0)
 		return rc;
-	rc =
-	    ul_ingest_reuse(source->ingest, &descriptor->digest,
-			    descriptor->size_bytes, is_document, ret_held, err);
+	rc = ul_ingest_reuse(source->ingest, &descriptor->digest, bytes,
+			     is_document, ret_held, err);
 	if (rc)
 		return rc;
 	reading.fd = fd;
-	rc = ul_ingest_add(source->ingest, &descriptor->digest,
-			   descriptor->size_bytes, layout_read, &reading,
-			   ret_held, err);
+	rc = ul_ingest_add(source->ingest, &descriptor->digest, bytes,
+			   layout_read, &reading, ret_held, err);
 	if (!rc)
 		return 1;
 	ul_digest_format(&descriptor->digest, text);
@@ -204,7 +209,7 @@ static int archive_take(const struct ul_source *source,
 
 	if (!held)
 		return 0;
-	if (held->size_bytes != descriptor->size_bytes) {
+	if (!has_size(descriptor, held->size_bytes)) {
 		ul_digest_format(&descriptor->digest, text);
 		return size_failed(text, held->size_bytes,
 				   descriptor->size_bytes, err);

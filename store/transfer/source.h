@@ -65,7 +65,7 @@ void ul_source_release(struct ul_source *source); /* safe twice */
 
 /*
  * Have a blob in the ingest. is_document: the store's own copy is hashed
- * before it is relied upon.
+ * before it is relied upon. Where the descriptor knows no size, any is right.
  * Returns: 1 with *ret_held; 0 where the source does not have it;
  *          UL_E_CORRUPT (length or digest); UL_E_IO; UL_E_NOMEM;
  *          UL_E_CANCELED.

@@ -252,6 +252,77 @@ static void test_import_walk__a_config_that_is_none_is_refused(void **state)
 	image_release(&image);
 }
 
+#define CACHE_CONFIG "application/vnd.buildkit.cacheconfig.v0"
+
+/* A cache whose manifest lists one of the two blobs that its config names. */
+static void test_import_walk__blobs_of_a_cache_config_come_along(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_import_options options = { .path = in_top(fixture, "l") };
+	struct ul_buf index = UL_BUF_INIT;
+	struct image_blob config, manifest;
+	struct image image;
+	char path[512];
+
+	image_init(&image, "a", "amd64", 2, false);
+	image_blob_text(
+	    &config,
+	    "{\"layers\":[{\"blob\":\"sha256:%s\",\"parent\":-1},"
+	    "{\"blob\":\"sha256:%s\",\"parent\":0}],\"records\":[]}",
+	    image.layers[0].hex, image.layers[1].hex);
+	image_blob_text(
+	    &manifest, "{\"schemaVersion\":2,\"config\":%s,\"layers\":[%s]}",
+	    image_descriptor(&config, CACHE_CONFIG, ""),
+	    image_descriptor(&image.layers[0], IMAGE_LAYER "+gzip", ""));
+	image_index(&index, &manifest, IMAGE_MANIFEST, NULL);
+	layout_write(options.path, &image, ul_buf_str(&index));
+	layout_add(options.path, &config);
+	layout_add(options.path, &manifest);
+	store_fixture_open(fixture);
+	import_path(fixture, options.path);
+	blob_expect(fixture, &config);
+	blob_expect(fixture, &image.layers[0]);
+	blob_expect(fixture, &image.layers[1]);
+	assert_int_equal(dir_count(store_path(fixture, "oci/blobs/sha256")), 4);
+	/* Without it the cache is not whole, and nothing of it is taken. */
+	snprintf(path, sizeof path, "%s/blobs/sha256/%s", options.path,
+		 image.layers[1].hex);
+	unlink(path);
+	store_fixture_open(fixture);
+	import_fails(fixture, &options, UL_E_CORRUPT,
+		     "(cache layer 1 of sha256:");
+	ul_buf_release(&index);
+	image_blob_release(&config);
+	image_blob_release(&manifest);
+	image_release(&image);
+}
+
+static void
+test_import_walk__a_cache_config_that_is_none_is_refused(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_import_options options = { .path = in_top(fixture, "l") };
+	struct ul_buf index = UL_BUF_INIT;
+	struct image_blob config, manifest;
+	struct image image;
+
+	image_init(&image, "a", "amd64", 1, false);
+	image_blob_text(&config, "{\"layers\":[{\"blob\":\"nonsense\"}]}");
+	image_blob_text(&manifest,
+			"{\"schemaVersion\":2,\"config\":%s,\"layers\":[]}",
+			image_descriptor(&config, CACHE_CONFIG, ""));
+	image_index(&index, &manifest, IMAGE_MANIFEST, NULL);
+	layout_write(options.path, &image, ul_buf_str(&index));
+	layout_add(options.path, &config);
+	layout_add(options.path, &manifest);
+	store_fixture_open(fixture);
+	import_fails(fixture, &options, UL_E_CORRUPT, "is no digest");
+	ul_buf_release(&index);
+	image_blob_release(&config);
+	image_blob_release(&manifest);
+	image_release(&image);
+}
+
 #define STORE_TEST(f)                                                          \
 	cmocka_unit_test_setup_teardown(f, store_fixture_setup,                \
 					store_fixture_teardown)
@@ -266,6 +337,10 @@ int main(void)
 		STORE_TEST(test_import_walk__schema_1_is_refused),
 		STORE_TEST(test_import_walk__referrers_come_with_their_subject),
 		STORE_TEST(test_import_walk__a_config_that_is_none_is_refused),
+		STORE_TEST(
+		    test_import_walk__blobs_of_a_cache_config_come_along),
+		STORE_TEST(
+		    test_import_walk__a_cache_config_that_is_none_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
