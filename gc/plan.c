@@ -3,6 +3,7 @@
  *
  *	1. the policy chooses roots; tags that follow a subject join them
  *	2. mark from the roots that stay: what is reached, is kept (I1)
+ *	   what only leases hold of removed images stands in declined
  *	3. of the rest, what is young or mounted is declined, and marked
  *	   from, so that what it refers to is kept with it (I2, I10)
  *	4. of the trash, what is due (or, with --now, all) goes; the rest
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "gc/held.h"
 #include "gc/saved.h"
 #include "store/followers.h"
 #include "store/graph/mark.h"
@@ -506,13 +508,17 @@ static int collect_leases(struct decide *decide)
 	return rc;
 }
 
+static int decline_leased(struct decide *decide)
+{
+	return ul_held_decline(decide->plan, decide->view, &decide->without,
+			       decide->err);
+}
+
 static int decide_all(struct decide *decide)
 {
 	static int (*const steps[])(struct decide *) = {
-		choose_roots,
-		mark_roots,
-		decline_young,
-		judge_trash,
+		choose_roots,  mark_roots,  decline_leased,
+		decline_young, judge_trash,
 	};
 	size_t i;
 	int rc = 0;

@@ -394,6 +394,48 @@ static void test_plan__leases_keep_until_they_expire(void **state)
 	ul_view_release(view);
 }
 
+/* Its name goes, nothing comes back, and whose doing that is is said. */
+static void
+test_plan__what_a_lease_holds_of_a_removed_image_is_said(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	const struct ul_plan_request request = { .now = true, .rule = &all };
+	struct view_maker maker;
+	struct ul_view *view;
+	struct ul_plan plan;
+	uint32_t leased, flat, expired, lease;
+
+	(void)state;
+	view_begin(&maker);
+	view_blob(&maker, "free", 1);
+	leased = view_blob(&maker, "leased", 2);
+	flat = view_blob(&maker, "flat", 4);
+	expired = view_blob(&maker, "expired", 8);
+	view_image(&maker, "free:1", "free", NULL);
+	view_image(&maker, "leased:1", "leased", NULL);
+	view_image(&maker, "leased:2", "leased", NULL);
+	view_image(&maker, "flat:1", "flat", NULL);
+	view_image(&maker, "expired:1", "expired", NULL);
+	lease = view_lease(&maker, "ci", false, false, false);
+	view_ref(&maker, lease, leased, "lease");
+	lease = view_lease(&maker, "tests", false, false, true);
+	view_ref(&maker, lease, flat, "lease");
+	lease = view_lease(&maker, "old", false, true, false);
+	view_ref(&maker, lease, expired, "lease");
+	view = view_made(&maker);
+	plan = plan_of(view, &request);
+	assert_string_equal(keys_of(&plan.remove),
+			    "free:1 leased:1 leased:2 flat:1 expired:1");
+	assert_string_equal(keys_of(&plan.collect), "free expired old");
+	assert_string_equal(keys_of(&plan.declined), "leased flat");
+	assert_string_equal(item_in(&plan.declined, "leased")->reason,
+			    "held by lease ci");
+	assert_string_equal(item_in(&plan.declined, "flat")->reason,
+			    "held by lease tests");
+	ul_plan_release(&plan);
+	ul_view_release(view);
+}
+
 static void test_plan__changes_under_way_stay(void **state)
 {
 	const struct ul_plan_request request = { .now = true };
@@ -580,6 +622,7 @@ int main(void)
 		PLAN(shared_inodes_are_counted_once),
 		PLAN(trash_goes_when_it_is_due_or_now),
 		PLAN(leases_keep_until_they_expire),
+		PLAN(what_a_lease_holds_of_a_removed_image_is_said),
 		PLAN(changes_under_way_stay),
 		PLAN(signatures_follow_their_subject),
 		PLAN(a_name_of_two_images_goes_as_a_whole),
