@@ -353,13 +353,23 @@ static bool is_document(const struct ul_import_task *task)
 	}
 }
 
+/* What another descriptor has brought, this one may say otherwise of: let the
+ * source refuse it, as it does what comes first. */
+static bool size_differs(const struct ul_import_task *task,
+			 const struct ul_import_node *node)
+{
+	return !task->descriptor.is_size_unknown &&
+	       task->need != NEED_NOTHING &&
+	       task->descriptor.size_bytes != node->held->size_bytes;
+}
+
 /* 1 it is here, 0 it is not, negative: failed. */
 static int take(struct ul_import_walk *walk, const struct ul_import_task *task,
 		struct ul_import_node *node, struct ul_err *err)
 {
 	int rc;
 
-	if (node->held)
+	if (node->held && !size_differs(task, node))
 		return 1;
 	if (task->descriptor.is_size_unknown && task->need != NEED_BLOB)
 		return 0;

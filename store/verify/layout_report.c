@@ -258,6 +258,66 @@ static struct ul_finding *bad_add(struct verify_layout *verify,
 			       (unsigned long long)node->wanted_bytes, held);
 }
 
+/* The blob is what its digest says, so who says another length is wrong. */
+static struct ul_finding *length_say(struct verify_layout *verify, uint32_t at,
+				     const char *kind, const char *key,
+				     uint64_t said_bytes)
+{
+	const struct ul_layout_node *node = &verify->check->nodes[at];
+
+	return ul_findings_add(
+	    verify->findings, UL_FINDING_DAMAGE, kind, key, "",
+	    "says that blob %.19s is %llu bytes long: it is %llu, and has "
+	    "its digest",
+	    node->key, (unsigned long long)said_bytes,
+	    (unsigned long long)node->size_bytes);
+}
+
+static int lengths_of_roots(struct verify_layout *verify, uint32_t at)
+{
+	const struct ul_layout_check *check = verify->check;
+	const struct ul_layout_node *node = &check->nodes[at];
+	uint32_t r;
+
+	for (r = node->first_root; r != UL_MAP_NONE; r = check->roots[r].next) {
+		const struct ul_layout_root *root = &check->roots[r];
+
+		if (root->is_size_unknown ||
+		    root->size_bytes == node->size_bytes)
+			continue;
+		if (!length_say(verify, at, "index", "index.json",
+				root->size_bytes) ||
+		    !ul_findings_hurts(verify->findings,
+				       root->name ? root->name : node->key))
+			return ul_err_nomem(verify->err);
+	}
+	return 0;
+}
+
+/* What only looks like a descriptor may say anything. */
+static int lengths_say(struct verify_layout *verify, uint32_t at)
+{
+	struct ul_layout_check *check = verify->check;
+	uint32_t b;
+	int rc = lengths_of_roots(verify, at);
+
+	for (b = check->first_back[at]; !rc && b < check->first_back[at + 1];
+	     b++) {
+		const struct ul_layout_ref *ref = &check->refs[check->backs[b]];
+
+		if (ref->is_size_unknown ||
+		    ref->size_bytes == check->nodes[at].size_bytes ||
+		    ref_need(check, ref) == NEED_NONE)
+			continue;
+		if (!length_say(verify, at, "blob", check->nodes[ref->from].key,
+				ref->size_bytes))
+			return ul_err_nomem(verify->err);
+		rc = ul_layout_check_hurts(check, ref->from, verify->findings,
+					   verify->err);
+	}
+	return rc;
+}
+
 static int present_say(struct verify_layout *verify, uint32_t at)
 {
 	struct ul_layout_check *check = verify->check;
@@ -265,21 +325,12 @@ static int present_say(struct verify_layout *verify, uint32_t at)
 	struct ul_finding *finding;
 	int rc;
 
-	if (node->is_bad || node->broken) {
-		rc = held_look(verify, node);
-		if (rc)
-			return rc;
-		finding = bad_add(verify, node);
-	} else if (node->is_other_length) {
-		finding = ul_findings_add(
-		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
-		    "is %llu bytes long and has its digest, but what refers "
-		    "to it says %llu",
-		    (unsigned long long)node->size_bytes,
-		    (unsigned long long)node->wanted_bytes);
-	} else {
-		return 0;
-	}
+	if (!node->is_bad && !node->broken)
+		return node->is_other_length ? lengths_say(verify, at) : 0;
+	rc = held_look(verify, node);
+	if (rc)
+		return rc;
+	finding = bad_add(verify, node);
 	if (!finding)
 		return ul_err_nomem(verify->err);
 	return ul_layout_check_hurts(check, at, verify->findings, verify->err);

@@ -252,6 +252,38 @@ static void test_import_walk__a_config_that_is_none_is_refused(void **state)
 	image_release(&image);
 }
 
+/* The right one came first: that makes the other no better. */
+static void test_import_walk__a_second_length_is_refused(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_import_options options = { .path = in_top(fixture, "l") };
+	struct ul_buf index = UL_BUF_INIT;
+	struct image_blob wrong, both;
+	struct image image;
+	char right[512];
+
+	image_init(&image, "a", "amd64", 1, false);
+	image_blob_text(&wrong,
+			"{\"schemaVersion\":2,\"config\":{\"mediaType\":\"%s\","
+			"\"digest\":\"%s\",\"size\":%zu},\"layers\":[]}",
+			IMAGE_CONFIG, image.config.digest,
+			image.config.bytes.len + 7);
+	snprintf(right, sizeof right, "%s",
+		 image_descriptor(&image.manifest, IMAGE_MANIFEST, ""));
+	image_blob_text(&both, "{\"schemaVersion\":2,\"manifests\":[%s,%s]}",
+			right, image_descriptor(&wrong, IMAGE_MANIFEST, ""));
+	image_index(&index, &both, IMAGE_INDEX, NULL);
+	layout_write(options.path, &image, ul_buf_str(&index));
+	layout_add(options.path, &wrong);
+	layout_add(options.path, &both);
+	store_fixture_open(fixture);
+	import_fails(fixture, &options, UL_E_CORRUPT, "its descriptor says");
+	ul_buf_release(&index);
+	image_blob_release(&wrong);
+	image_blob_release(&both);
+	image_release(&image);
+}
+
 #define CACHE_CONFIG "application/vnd.buildkit.cacheconfig.v0"
 
 /* A cache whose manifest lists one of the two blobs that its config names. */
@@ -337,6 +369,7 @@ int main(void)
 		STORE_TEST(test_import_walk__schema_1_is_refused),
 		STORE_TEST(test_import_walk__referrers_come_with_their_subject),
 		STORE_TEST(test_import_walk__a_config_that_is_none_is_refused),
+		STORE_TEST(test_import_walk__a_second_length_is_refused),
 		STORE_TEST(
 		    test_import_walk__blobs_of_a_cache_config_come_along),
 		STORE_TEST(

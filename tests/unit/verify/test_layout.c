@@ -228,11 +228,42 @@ static void test_layout__a_wrong_length_in_a_descriptor_is_told(void **state)
 		 IMAGE_MANIFEST, manifest->digest);
 	index_write(layout, text);
 	look(layout, false, 1);
-	expect(layout, 0, UL_FINDING_DAMAGE, manifest->digest,
-	       "has its digest, but what refers to it says 5");
+	expect(layout, 0, UL_FINDING_DAMAGE, "index.json",
+	       "is 5 bytes long: it is");
 	assert_string_equal(layout->findings.items[0].repair, "");
 	assert_string_equal(layout->findings.items[0].images[0],
 			    manifest->digest);
+}
+
+/* Not the image that says it right: the blob is what its digest says. */
+static void test_layout__a_wrong_length_hurts_who_says_it(void **state)
+{
+	struct layout *layout = *state;
+	const struct image *image = &layout->image;
+	struct image_blob wrong;
+	char text[2048], right[512], said[512];
+
+	snprintf(said, sizeof said,
+		 "{\"mediaType\":\"" IMAGE_CONFIG
+		 "\",\"digest\":\"%s\",\"size\":%zu}",
+		 image->config.digest, image->config.bytes.len + 7);
+	image_blob_text(
+	    &wrong, "{\"schemaVersion\":2,\"config\":%s,\"layers\":[%s]}", said,
+	    image_descriptor(&image->layers[0], IMAGE_LAYER "+gzip", ""));
+	layout_add(layout->top, &wrong);
+	snprintf(right, sizeof right, "%s",
+		 image_descriptor(&image->manifest, IMAGE_MANIFEST, ""));
+	snprintf(text, sizeof text,
+		 "{\"schemaVersion\":2,\"manifests\":[%s,%s]}", right,
+		 image_descriptor(&wrong, IMAGE_MANIFEST, ""));
+	index_write(layout, text);
+	look(layout, false, 1);
+	expect(layout, 0, UL_FINDING_DAMAGE, wrong.digest,
+	       "and has its digest");
+	assert_int_equal(layout->findings.items[0].image_count, 1);
+	assert_string_equal(layout->findings.items[0].images[0], wrong.digest);
+	assert_string_equal(layout->findings.items[0].repair, "");
+	image_blob_release(&wrong);
 }
 
 static void test_layout__a_damaged_index_uses_what_is_remembered(void **state)
@@ -337,6 +368,7 @@ int main(void)
 		LAYOUT_TEST(test_layout__absent_platforms_are_a_note),
 		LAYOUT_TEST(
 		    test_layout__a_wrong_length_in_a_descriptor_is_told),
+		LAYOUT_TEST(test_layout__a_wrong_length_hurts_who_says_it),
 		LAYOUT_TEST(
 		    test_layout__a_damaged_index_uses_what_is_remembered),
 		LAYOUT_TEST(test_layout__whole_reads_what_nothing_names),
