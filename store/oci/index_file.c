@@ -40,6 +40,38 @@ static struct ul_index_stamp stamp_of_path(int layout_fd)
 	};
 }
 
+/* Not so what cannot be looked into. */
+static bool is_empty(int dirfd, const char *path)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_err ignored = UL_ERR_INIT;
+	int rc = ul_dir_open(dirfd, path, &fd, &ignored);
+
+	if (rc)
+		return rc == UL_E_ABSENT;
+	return !ul_dir_names(fd, &names, &ignored) && !names.len;
+}
+
+bool ul_index_file_may_lack(int layout_fd)
+{
+	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
+	ul_cleanup(ul_closep) int fd = -1;
+	struct ul_err ignored = UL_ERR_INIT;
+	size_t i;
+	int rc = ul_dir_open(layout_fd, "blobs", &fd, &ignored);
+
+	if (rc)
+		return rc == UL_E_ABSENT;
+	if (ul_dir_names(fd, &names, &ignored))
+		return false;
+	for (i = 0; i < names.len; i++) {
+		if (!is_empty(fd, names.names[i]))
+			return false;
+	}
+	return true;
+}
+
 /* What is no file is never followed nor opened: 0 where it may be one. */
 static int index_kind(int layout_fd, struct ul_err *err)
 {
@@ -54,6 +86,22 @@ static int index_kind(int layout_fd, struct ul_err *err)
 			      : "index.json is no regular file");
 }
 
+/* The index of a layout that was only begun. Its stamp is that of no file. */
+static int index_none(int layout_fd, struct ul_buf *text,
+		      struct ul_index_stamp *ret_stamp, struct ul_err *err)
+{
+	struct ul_index_stamp stamp = stamp_of_path(layout_fd);
+
+	if (stamp.inode)
+		return ul_err_set(err, UL_E_CORRUPT,
+				  "changes while it is read");
+	if (!ul_buf_add_str(text, "{\"schemaVersion\":2,\"manifests\":[]}"))
+		return ul_err_nomem(err);
+	stamp.hash = XXH3_64bits(text->data, text->len);
+	*ret_stamp = stamp;
+	return 0;
+}
+
 /* 0, or UL_E_CORRUPT where it is missing, no file, or changed while it was
  * read. */
 static int index_bytes(int layout_fd, struct ul_buf *text,
@@ -66,8 +114,10 @@ static int index_bytes(int layout_fd, struct ul_buf *text,
 		return rc;
 	ul_buf_reset(text);
 	rc = ul_file_read(layout_fd, index_name, UL_INDEX_MAX_BYTES, text, err);
-	if (rc == UL_E_ABSENT)
+	if (rc == UL_E_ABSENT && !ul_index_file_may_lack(layout_fd))
 		return ul_err_set(err, UL_E_CORRUPT, "index.json is missing");
+	if (rc == UL_E_ABSENT)
+		return index_none(layout_fd, text, ret_stamp, err);
 	if (rc)
 		return rc;
 	after = stamp_of_path(layout_fd);

@@ -29,12 +29,20 @@ bool ul_index_stamp_equal(const struct ul_index_stamp *a,
 			  const struct ul_index_stamp *b);
 
 /*
+ * Whether the layout holds nothing at all: no file, whatever it is, stands
+ * below blobs/, or that is not there. Only then a missing index.json means
+ * that there are no images: who makes a layout begins so.
+ */
+bool ul_index_file_may_lack(int layout_fd);
+
+/*
  * Read it whole: again, as long as patience lasts, while it is missing, damaged
- * or changes under the reading. *ret_stamp (may be NULL) identifies it. Content
- * of `known_hash` (0: none is known) is not parsed: *ret_index stays as it is.
- * Owner:   *ret_index, freed by ul_layout_index_free().
- * Returns: 0; UL_E_CORRUPT (still not whole, or a symlink or what else is no
- *          file); UL_E_LIMIT; UL_E_IO; UL_E_NOMEM.
+ * or changes under the reading. *ret_stamp (may be NULL) identifies it. Where
+ * it may lack and does it reads as one without entries. Content of `known_hash`
+ * (0: none is known) is not parsed: *ret_index stays as it is. Owner:
+ * *ret_index, freed by ul_layout_index_free(). Returns: 0; UL_E_CORRUPT (still
+ * not whole, or a symlink or what else is no file); UL_E_LIMIT; UL_E_IO;
+ * UL_E_NOMEM.
  */
 int ul_index_file_read(int layout_fd, struct ul_patience *patience,
 		       uint64_t known_hash, struct ul_layout_index **ret_index,

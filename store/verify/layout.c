@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "store/limits.h"
 #include "store/oci/config.h"
+#include "store/oci/index_file.h"
 #include "store/oci/layout.h"
 #include "store/oci/manifest.h"
 #include "store/verify/findings.h"
@@ -141,6 +142,10 @@ static int index_read(struct verify_layout *verify,
 				      : "no regular file");
 	rc = ul_file_read(verify->layout_fd, "index.json", UL_INDEX_MAX_BYTES,
 			  &text, verify->err);
+	if (rc == UL_E_ABSENT && ul_index_file_may_lack(verify->layout_fd))
+		return (*ret_index = ul_layout_index_new())
+			   ? 0
+			   : ul_err_nomem(verify->err);
 	if (rc == UL_E_ABSENT)
 		return ul_err_set(verify->err, UL_E_CORRUPT, "missing");
 	if (rc)

@@ -128,4 +128,21 @@ ULLAGE_STATE=$WORK/other ullage --store $cache gc --grace 0 --now --exclusive \
 	>/dev/null || fail "another state directory"
 ls buildx-local-cache/blobs/sha256 | diff "$WORK/needed" - ||
 	fail "another state directory collected what is needed"
+
+# One that was only begun is empty; one that has lost its index is not.
+mkdir -p fresh && cp skopeo-layout/oci-layout fresh/
+for dirs in "" fresh/blobs fresh/blobs/sha256; do
+	[ -z "$dirs" ] || mkdir "$dirs"
+	[ "$(ullage --store oci:fresh images --json | jq -c .images)" = "[]" ] ||
+		fail "a fresh layout is not empty: $(ullage --store oci:fresh images 2>&1)"
+	ullage --store oci:fresh gc --grace 0 --now --exclusive >/dev/null ||
+		fail "gc of a fresh layout"
+	ullage --store oci:fresh verify >said || fail "verify of a fresh layout: $(cat said)"
+done
+[ ! -e fresh/index.json ] || fail "an index was made up"
+skopeo copy -q oci:skopeo-layout:app oci:fresh:app || fail "copy to a fresh layout"
+rm fresh/index.json
+ullage --store oci:fresh gc --grace 0 --now --exclusive >said 2>&1 &&
+	fail "gc without an index: $(cat said)"
+grep -q "index.json is missing" said || fail "gc without an index: $(cat said)"
 exit $failed

@@ -182,6 +182,8 @@ static void test_store__never_makes_up_a_lost_index(void **state)
 	struct ul_layout_index *index = NULL;
 	struct ul_err err = UL_ERR_INIT;
 
+	file_write(store_path(fixture, "oci/blobs/sha256/blob"),
+		   "of some image");
 	assert_int_equal(unlink(store_path(fixture, "oci/index.json")), 0);
 	store = store_fixture_open(fixture);
 	assert_false(path_exists(store_path(fixture, "oci/index.json")));

@@ -167,6 +167,69 @@ static void test_index_file__two_readings_are_equal(void **state)
 			 UL_E_CONFLICT);
 }
 
+static int read_count(const struct fixture *fixture, size_t *ret_count)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	struct ul_patience patience = { .limit_ms = 0 };
+	struct ul_index_stamp stamp;
+	struct ul_err err = UL_ERR_INIT;
+	int rc =
+	    ul_index_file_read(fixture->fd, &patience, 0, &index, &stamp, &err);
+
+	if (rc)
+		return rc;
+	*ret_count = ul_layout_index_count(index);
+	return ul_index_file_expect(fixture->fd, &stamp, &err);
+}
+
+/* As who makes a layout begins; any file below blobs/ makes its loss damage. */
+static void test_index_file__may_lack_where_there_is_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t count = 7;
+
+	assert_true(ul_index_file_may_lack(fixture->fd));
+	assert_int_equal(read_count(fixture, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(mkdirat(fixture->fd, "blobs", 0755), 0);
+	assert_int_equal(read_count(fixture, &count), 0);
+	assert_int_equal(mkdirat(fixture->fd, "blobs/sha256", 0755), 0);
+	assert_int_equal(read_count(fixture, &count), 0);
+	put(fixture, "blobs/sha256/x", "");
+	assert_false(ul_index_file_may_lack(fixture->fd));
+	assert_int_equal(read_count(fixture, &count), UL_E_CORRUPT);
+	move(fixture, "blobs/sha256/x", "blobs/x");
+	assert_int_equal(read_count(fixture, &count), UL_E_CORRUPT);
+	assert_int_equal(unlinkat(fixture->fd, "blobs/x", 0), 0);
+	assert_int_equal(unlinkat(fixture->fd, "blobs/sha256", AT_REMOVEDIR),
+			 0);
+	assert_int_equal(unlinkat(fixture->fd, "blobs", AT_REMOVEDIR), 0);
+	assert_int_equal(symlinkat("elsewhere", fixture->fd, "blobs"), 0);
+	assert_int_equal(read_count(fixture, &count), UL_E_CORRUPT);
+	assert_int_equal(unlinkat(fixture->fd, "blobs", 0), 0);
+}
+
+/* What was read as none is replaced only while there is none. */
+static void test_index_file__the_first_index_is_no_others(void **state)
+{
+	struct fixture *fixture = *state;
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	struct ul_index_lock lock = UL_INDEX_LOCK_INIT;
+	struct ul_index_stamp none = stamp_read(fixture);
+	struct ul_err err = UL_ERR_INIT;
+
+	index = ul_layout_index_new();
+	assert_non_null(index);
+	put(fixture, "index.json", EMPTY);
+	assert_int_equal(
+	    ul_index_file_replace(fixture->fd, &lock, index, &none, &err),
+	    UL_E_CONFLICT);
+	assert_int_equal(unlinkat(fixture->fd, "index.json", 0), 0);
+	if (ul_index_file_replace(fixture->fd, &lock, index, &none, &err))
+		fail_msg("%s", err.msg);
+	assert_true(exists(fixture, "index.json"));
+}
+
 /* Neither followed nor opened; and never written over. */
 static void test_index_file__what_is_no_file_is_damage(void **state)
 {
@@ -426,6 +489,8 @@ int main(void)
 		INDEX_TEST(index_file__all_of_the_stamp_counts),
 		INDEX_TEST(index_file__two_readings_are_equal),
 		INDEX_TEST(index_file__what_is_no_file_is_damage),
+		INDEX_TEST(index_file__may_lack_where_there_is_nothing),
+		INDEX_TEST(index_file__the_first_index_is_no_others),
 		INDEX_TEST(index_file__replaces_under_the_lock),
 		INDEX_TEST(index_lock__is_removed_when_it_is_let_go),
 		INDEX_TEST(index_lock__one_left_by_a_dead_process_is_used),
