@@ -73,6 +73,11 @@ void *ul_arena_alloc(struct ul_arena *arena, size_t size)
 	return taken ? memset(taken, 0, size) : NULL;
 }
 
+char *ul_arena_bytes(struct ul_arena *arena, size_t size)
+{
+	return arena_take(arena, size, 1);
+}
+
 char *ul_arena_strdup(struct ul_arena *arena, const char *s)
 {
 	return ul_arena_strndup(arena, s, strlen(s));
@@ -80,7 +85,7 @@ char *ul_arena_strdup(struct ul_arena *arena, const char *s)
 
 char *ul_arena_strndup(struct ul_arena *arena, const char *s, size_t len)
 {
-	char *copy = arena_take(arena, len + 1, 1);
+	char *copy = ul_arena_bytes(arena, len + 1);
 
 	if (!copy)
 		return NULL;

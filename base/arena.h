@@ -24,6 +24,9 @@ void ul_arena_release(struct ul_arena *arena);
 /* Zeroed memory, aligned for any type. NULL where there is none. */
 void *ul_arena_alloc(struct ul_arena *arena, size_t size);
 
+/* Memory for bytes, neither zeroed nor aligned. NULL where there is none. */
+char *ul_arena_bytes(struct ul_arena *arena, size_t size);
+
 /* Copies with a NUL at the end. NULL where there is no memory. */
 char *ul_arena_strdup(struct ul_arena *arena, const char *s);
 char *ul_arena_strndup(struct ul_arena *arena, const char *s, size_t len);

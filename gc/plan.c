@@ -323,10 +323,28 @@ static int keep_with_all(struct decide *decide, uint32_t object,
 	return rc;
 }
 
+/* Why what is too young stays. Many are of the same second as the last. */
+struct young_reason {
+	int64_t until_unix_s;
+	char text[96];
+};
+
+static void young_reason_set(struct young_reason *reason, int64_t until_unix_s)
+{
+	char when[UL_TIME_TEXT_MAX];
+
+	if (reason->until_unix_s == until_unix_s)
+		return;
+	ul_time_format(until_unix_s, when);
+	snprintf(reason->text, sizeof reason->text, "too young, may go from %s",
+		 when);
+	reason->until_unix_s = until_unix_s;
+}
+
 static int decline_young(struct decide *decide)
 {
 	const struct ul_view *view = decide->view;
-	char when[UL_TIME_TEXT_MAX], reason[96];
+	struct young_reason reason = { .until_unix_s = 0 };
 	size_t i;
 	int rc = 0;
 
@@ -347,10 +365,8 @@ static int decline_young(struct decide *decide)
 				  "to this user",
 			    0);
 		} else if (until_unix_s) {
-			ul_time_format(until_unix_s, when);
-			snprintf(reason, sizeof reason,
-				 "too young, may go from %s", when);
-			rc = keep_with_all(decide, file->object, reason,
+			young_reason_set(&reason, until_unix_s);
+			rc = keep_with_all(decide, file->object, reason.text,
 					   until_unix_s);
 		}
 	}

@@ -1,6 +1,5 @@
 #include "store/db/record.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +16,8 @@ void ul_record_release(struct ul_record *record)
 	free(record->pins);
 	free(record->named);
 	free(record->words);
+	free(record->scopes);
+	free(record->types);
 	free(record->packed);
 	ul_map_release(&record->object_ids);
 	ul_map_release(&record->name_ids);
@@ -24,6 +25,8 @@ void ul_record_release(struct ul_record *record)
 	ul_map_release(&record->named_ids);
 	ul_map_release(&record->pin_ids);
 	ul_map_release(&record->word_ids);
+	ul_map_release(&record->scope_ids);
+	ul_map_release(&record->type_ids);
 	ul_arena_release(&record->arena);
 	*record = UL_RECORD_INIT;
 }
@@ -51,43 +54,6 @@ const char *ul_record_text(struct ul_record *record, const char *text)
 	if (copy)
 		*place = copy;
 	return copy;
-}
-
-uint32_t ul_record_word(const struct ul_record *record, const char *reason)
-{
-	uint32_t at = ul_map_get_str(&record->word_ids, reason);
-
-	assert(at != UL_MAP_NONE);
-	return at;
-}
-
-bool ul_record_add_word(struct ul_record *record, const char *reason)
-{
-	const char **words, *copy;
-
-	words = ul_grow(record->words, &record->word_cap,
-			record->word_count + 1, sizeof *words);
-	if (!words)
-		return false;
-	record->words = words;
-	copy = ul_arena_strdup(&record->arena, reason);
-	if (!copy || !ul_map_set(&record->word_ids, copy, strlen(copy),
-				 (uint32_t)record->word_count))
-		return false;
-	words[record->word_count++] = copy;
-	return true;
-}
-
-/* The record's own copy of a reason. NULL without memory. */
-static const char *word_put(struct ul_record *record, const char *reason)
-{
-	uint32_t at = ul_map_get_str(&record->word_ids, reason);
-
-	if (at != UL_MAP_NONE)
-		return record->words[at];
-	return ul_record_add_word(record, reason)
-		   ? record->words[record->word_count - 1]
-		   : NULL;
 }
 
 /* Identity as bytes: fields with their NULs, so that no two run together. */
@@ -167,12 +133,14 @@ uint32_t ul_record_find(const struct ul_record *record, uint8_t kind,
 }
 
 /* The texts of an identity stand one after the other in its packed form. */
-static void object_init(struct ul_object *object, uint8_t kind,
-			const char *texts)
+static void object_init(struct ul_object *object, const char *packed,
+			uint32_t scope, const char *key)
 {
 	*object = (struct ul_object){
-		.kind = kind,
-		.ns = texts,
+		.kind = (uint8_t)packed[0],
+		.scope = scope,
+		.ns = packed + 1,
+		.key = key,
 		.media_type = "",
 		.artifact_type = "",
 		.platform = "",
@@ -181,25 +149,6 @@ static void object_init(struct ul_object *object, uint8_t kind,
 		.kept_reason = "",
 	};
 	object->snapshotter = object->ns + strlen(object->ns) + 1;
-	object->key = object->snapshotter + strlen(object->snapshotter) + 1;
-}
-
-static bool objects_grow(struct ul_record *record)
-{
-	struct ul_object *objects =
-	    ul_grow(record->objects, &record->object_cap,
-		    record->object_count + 1, sizeof *objects);
-
-	uint32_t *dirty;
-
-	if (!objects)
-		return false;
-	record->objects = objects;
-	dirty = ul_grow(record->dirty, &record->dirty_cap,
-			record->object_count + 1, sizeof *dirty);
-	if (dirty)
-		record->dirty = dirty;
-	return dirty != NULL;
 }
 
 void ul_record_mark(struct ul_record *record, struct ul_object *object,
@@ -224,58 +173,77 @@ void ul_record_set_gone(struct ul_record *record, struct ul_object *object,
 			       UL_DIRTY_ROW | UL_DIRTY_REFS | UL_DIRTY_MEASURE);
 }
 
-/* Needs room for one more; its identity stands in front of its texts. */
-static struct ul_object *object_append(struct ul_record *record, uint8_t kind,
-				       const struct packed_key *packed)
+static bool objects_grow(struct ul_record *record)
 {
-	struct ul_object *object = &record->objects[record->object_count];
-	char *copy =
-	    ul_arena_strndup(&record->arena, packed->data, packed->len);
+	size_t count = record->object_count + 1;
+	struct ul_object *objects = ul_grow(
+	    record->objects, &record->object_cap, count, sizeof *objects);
+	uint32_t *dirty;
 
-	if (!copy)
+	if (!objects)
+		return false;
+	record->objects = objects;
+	dirty =
+	    ul_grow(record->dirty, &record->dirty_cap, count, sizeof *dirty);
+	if (dirty)
+		record->dirty = dirty;
+	return dirty != NULL;
+}
+
+/* Needs room for one more. */
+static struct ul_object *object_append(struct ul_record *record, uint32_t scope,
+				       const char *key, size_t key_len)
+{
+	const struct ul_scope *head = &record->scopes[scope];
+	struct ul_object *object = &record->objects[record->object_count];
+	char *packed =
+	    ul_arena_bytes(&record->arena, head->packed_len + key_len + 1);
+
+	if (!packed)
 		return NULL;
-	object_init(object, kind, copy + 1);
+	memcpy(packed, head->packed, head->packed_len);
+	memcpy(packed + head->packed_len, key, key_len + 1);
+	object_init(object, packed, scope, packed + head->packed_len);
 	record->object_count++;
 	return object;
 }
 
-struct ul_object *ul_record_append(struct ul_record *record, uint8_t kind,
-				   const char *ns, const char *snapshotter,
+struct ul_object *ul_record_append(struct ul_record *record, uint32_t scope,
 				   const char *key)
 {
-	struct packed_key packed;
+	size_t key_len = strlen(key);
+	size_t len = record->scopes[scope].packed_len + key_len + 1;
+	struct ul_object *object;
 
-	if (!objects_grow(record) ||
-	    !key_pack_new(record, &packed, (char)kind,
-			  (const char *[]){ ns, snapshotter, key }, 3))
+	if (!objects_grow(record))
 		return NULL;
-	return object_append(record, kind, &packed);
+	object = object_append(record, scope, key, key_len);
+	if (!object || !ul_map_append(&record->object_ids, object->ns - 1, len,
+				      (uint32_t)record->object_count - 1))
+		return NULL;
+	if (len > record->packed_len)
+		record->packed_len = len;
+	return object;
 }
 
 bool ul_record_index(struct ul_record *record)
 {
-	size_t i;
+	char *packed =
+	    ul_grow(record->packed, &record->packed_cap, record->packed_len, 1);
 
-	for (i = 0; i < record->object_count; i++) {
-		const struct ul_object *object = &record->objects[i];
-		const char *packed = object->ns - 1;
-		size_t len =
-		    (size_t)(object->key - packed) + strlen(object->key) + 1;
-
-		if (!ul_map_append(&record->object_ids, packed, len,
-				   (uint32_t)i))
-			return false;
-	}
-	return ul_map_finish(&record->object_ids);
+	if (packed)
+		record->packed = packed;
+	return packed && ul_map_finish(&record->object_ids);
 }
 
 uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 			  const char *ns, const char *snapshotter,
 			  const char *key)
 {
+	size_t key_len = strlen(key);
 	struct packed_key packed;
 	struct ul_object *object;
-	uint32_t found;
+	uint32_t found, scope;
 
 	if (!objects_grow(record) ||
 	    !key_pack_new(record, &packed, (char)kind,
@@ -284,7 +252,10 @@ uint32_t ul_record_object(struct ul_record *record, uint8_t kind,
 	found = ul_map_get(&record->object_ids, packed.data, packed.len);
 	if (found != UL_MAP_NONE)
 		return found;
-	object = object_append(record, kind, &packed);
+	scope = ul_record_scope(record, packed.data, packed.len - key_len - 1);
+	object = scope == UL_OBJECT_NONE
+		     ? NULL
+		     : object_append(record, scope, key, key_len);
 	if (!object)
 		return UL_OBJECT_NONE;
 	if (!ul_map_set(&record->object_ids, object->ns - 1, packed.len,
@@ -334,7 +305,7 @@ bool ul_record_set_refs(struct ul_record *record, uint32_t object,
 	for (i = 0; i < count; i++) {
 		grown[record->ref_count + i] = refs[i];
 		grown[record->ref_count + i].reason =
-		    word_put(record, refs[i].reason);
+		    ul_record_put_word(record, refs[i].reason);
 		if (!grown[record->ref_count + i].reason)
 			return false;
 	}

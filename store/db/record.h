@@ -78,6 +78,7 @@ struct ul_object {
 	bool is_named;     /* an image that the index named, see index_hash */
 	uint8_t dirty;     /* enum ul_dirty: set by ul_record_mark() */
 	bool is_gone;      /* row to be deleted: ul_record_set_gone() */
+	uint32_t scope;    /* into scopes */
 	const char *ns;    /* "" outside containerd */
 	const char *snapshotter; /* "" but for snapshots of containerd */
 	const char *key;
@@ -98,6 +99,18 @@ struct ul_object_ref {
 	uint32_t target;
 	uint8_t kind;       /* enum ul_ref_kind of store/graph, by number */
 	const char *reason; /* one of the record's words */
+};
+
+/* What the objects of one kind in one namespace have in common. */
+struct ul_scope {
+	int64_t row;        /* 0: not in the database yet */
+	const char *packed; /* kind; namespace, snapshotter with their NULs */
+	size_t packed_len;
+};
+
+/* What many objects have in common. */
+struct ul_type {
+	const char *media_type, *artifact_type, *platform;
 };
 
 struct ul_name {
@@ -146,6 +159,11 @@ struct ul_record {
 	size_t named_count, named_cap;
 	const char **words; /* owned array; reasons, by number */
 	size_t word_count, word_cap;
+	struct ul_scope *scopes; /* owned */
+	size_t scope_count, scope_cap;
+	struct ul_type *types; /* owned; those that are in the database, or
+				* are to be, by number */
+	size_t type_count, type_cap;
 
 	struct ul_map object_ids; /* packed identity -> number */
 	struct ul_map name_ids;   /* ns NUL name -> position */
@@ -153,12 +171,16 @@ struct ul_record {
 	struct ul_map named_ids;  /* digest -> position */
 	struct ul_map pin_ids;    /* name or digest as pinned -> position */
 	struct ul_map word_ids;   /* reason -> number */
+	struct ul_map scope_ids;  /* packed -> position */
+	struct ul_map type_ids;   /* its texts with their NULs -> number */
 	/* Owned: where an identity is packed to be looked up. Never smaller
 	 * than the longest that was added, so that finding needs no memory. */
 	char *packed;
 	size_t packed_cap;
+	size_t packed_len;  /* of the longest identity while loading */
 	size_t named_saved; /* of named, how many are in the database */
 	size_t words_saved; /* of words */
+	size_t scopes_saved, types_saved;
 	const char *texts[UL_RECORD_TEXTS]; /* some that were copied lately */
 	struct ul_arena arena;              /* owns all text */
 };

@@ -10,22 +10,27 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db.h"
+#include "store/db/facts.h"
 #include "store/db/record_internal.h"
 #include "store/db/refs.h"
-#include "store/db/state.h"
 #include "store/db/stmt.h"
 #include "store/db/words.h"
 
 enum { POSITIONS_PER_OBJECT = 4 };
 
+/* A row that is not near the first one (see place_of). */
+struct far {
+	int64_t row;
+	size_t at; /* of a reference, or of the object that is kept */
+	bool is_keeper;
+};
+
 struct load {
 	struct ul_db *db;
 	struct ul_record *record;
-	int64_t *kept_by; /* owned; row that keeps each object, 0 for none */
-	size_t kept_cap;
-	struct ul_buf packs; /* references of all objects, one after another */
-	size_t *pack_ends;   /* owned; where each object's end */
-	size_t pack_cap;
+	struct far *far; /* owned */
+	size_t far_count, far_cap;
+	uint32_t scope; /* position of the last one that was found */
 	/* Owned: positions of the rows from the first on, NULL where these lie
 	 * too far apart. */
 	uint32_t *positions;
@@ -35,10 +40,8 @@ struct load {
 
 static void load_release(struct load *load)
 {
-	ul_freep(&load->kept_by);
-	ul_freep(&load->pack_ends);
+	ul_freep(&load->far);
 	ul_freep(&load->positions);
-	ul_buf_release(&load->packs);
 }
 
 static int load_open(struct load *load, enum ul_sql sql, struct ul_stmt **row)
@@ -85,31 +88,48 @@ static uint32_t load_search(const struct ul_record *record, int64_t id)
 }
 
 /*
- * The object in row `id`, or NONE, in two steps: many first steps, and then
- * many second ones, are much faster than pairs of them, because what the
- * second ones read from memory comes at the same time.
+ * Rows that come later are referred to as well, so that references are found
+ * in two steps: until all rows are here they hold how far behind the first row
+ * theirs is. UL_OBJECT_NONE where that is no number of 32 bits.
  */
-static uint32_t load_place(const struct load *load, int64_t id)
+static uint32_t place_of(const struct ul_record *record, int64_t row)
 {
-	const struct ul_record *record = load->record;
-	uint64_t at;
+	uint64_t place = (uint64_t)row - (uint64_t)record->objects[0].row;
 
-	if (!load->positions)
-		return load_search(record, id);
-	at = (uint64_t)id - (uint64_t)record->objects[0].row;
-	return at < load->span ? (uint32_t)at : UL_OBJECT_NONE;
+	return place < UL_OBJECT_NONE ? (uint32_t)place : UL_OBJECT_NONE;
 }
 
 static uint32_t load_placed(const struct load *load, uint32_t place)
 {
-	return !load->positions || place == UL_OBJECT_NONE
-		   ? place
-		   : load->positions[place];
+	const struct ul_record *record = load->record;
+
+	if (place == UL_OBJECT_NONE)
+		return UL_OBJECT_NONE;
+	if (!load->positions)
+		return load_search(record, record->objects[0].row + place);
+	return place < load->span ? load->positions[place] : UL_OBJECT_NONE;
 }
 
 static uint32_t load_object_at(const struct load *load, int64_t id)
 {
-	return load_placed(load, load_place(load, id));
+	const struct ul_record *record = load->record;
+
+	return record->object_count ? load_placed(load, place_of(record, id))
+				    : UL_OBJECT_NONE;
+}
+
+static bool load_add_far(struct load *load, int64_t row, size_t at,
+			 bool is_keeper)
+{
+	struct far *far = ul_grow(load->far, &load->far_cap,
+				  load->far_count + 1, sizeof *far);
+
+	if (!far)
+		return false;
+	load->far = far;
+	far[load->far_count++] =
+	    (struct far){ .row = row, .at = at, .is_keeper = is_keeper };
+	return true;
 }
 
 /* Row numbers are mostly dense: then a table beats searching. */
@@ -141,108 +161,7 @@ static const char *load_text(struct load *load, struct ul_stmt *row, int column)
 	return ul_record_text(load->record, ul_stmt_text(row, column));
 }
 
-/* Row numbers have 64 bits, and rows of keepers may come later. */
-static bool load_set_keeper(struct load *load, size_t at, int64_t keeper)
-{
-	int64_t *kept_by =
-	    ul_grow(load->kept_by, &load->kept_cap, at + 1, sizeof *kept_by);
-
-	if (!kept_by)
-		return false;
-	load->kept_by = kept_by;
-	kept_by[at] = keeper;
-	return true;
-}
-
-/* The same goes for what it refers to: kept aside until all rows are here. */
-static bool load_set_pack(struct load *load, size_t at, struct ul_stmt *row,
-			  int column)
-{
-	size_t *ends =
-	    ul_grow(load->pack_ends, &load->pack_cap, at + 1, sizeof *ends);
-	const void *pack;
-	size_t len;
-
-	if (!ends)
-		return false;
-	load->pack_ends = ends;
-	pack = ul_stmt_blob(row, column, &len);
-	if (len && !ul_buf_add(&load->packs, pack, len))
-		return false;
-	ends[at] = load->packs.len;
-	return true;
-}
-
-static int load_kind(struct load *load, struct ul_stmt *row)
-{
-	const char *word = ul_stmt_text(row, 1);
-	int kind = ul_word_find(ul_kind_words, word);
-
-	if (kind < 0)
-		return ul_err_set(load->err, UL_E_CORRUPT, "object of kind %s",
-				  word);
-	return kind;
-}
-
-static int load_object_row(struct load *load, struct ul_stmt *row)
-{
-	struct ul_record *record = load->record;
-	size_t at = record->object_count;
-	struct ul_object *object;
-	int kind = load_kind(load, row);
-
-	if (kind < 0)
-		return kind;
-	object = ul_record_append(record, (uint8_t)kind, ul_stmt_text(row, 2),
-				  ul_stmt_text(row, 3), ul_stmt_text(row, 4));
-	if (!object)
-		return ul_err_nomem(load->err);
-	object->row = ul_stmt_i64(row, 0);
-	object->media_type = load_text(load, row, 5);
-	object->artifact_type = load_text(load, row, 6);
-	object->platform = load_text(load, row, 7);
-	object->diff_id = load_text(load, row, 8);
-	object->length_bytes = (uint64_t)ul_stmt_i64(row, 9);
-	ul_state_unpack(ul_stmt_i64(row, 10), object);
-	object->reachable_unix_s = ul_stmt_i64(row, 11);
-	object->kept_reason = load_text(load, row, 13);
-	if (!object->media_type || !object->artifact_type ||
-	    !object->platform || !object->diff_id || !object->kept_reason ||
-	    !load_set_keeper(load, at, ul_stmt_i64(row, 12)) ||
-	    !load_set_pack(load, at, row, 14))
-		return ul_err_nomem(load->err);
-	return 0;
-}
-
-static int load_objects(struct load *load)
-{
-	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
-	int rc = load_open(load, UL_SQL_OBJECTS, &row);
-
-	if (rc)
-		return rc;
-	while ((rc = ul_stmt_next(row, load->err)) > 0) {
-		rc = load_object_row(load, row);
-		if (rc)
-			return rc;
-	}
-	if (!rc && !ul_record_index(load->record))
-		rc = ul_err_nomem(load->err);
-	return rc ? rc : load_positions(load);
-}
-
-static int load_kept_by(struct load *load)
-{
-	struct ul_record *record = load->record;
-	size_t i;
-
-	for (i = 0; i < record->object_count; i++)
-		record->objects[i].kept_by =
-		    load->kept_by[i] ? load_object_at(load, load->kept_by[i])
-				     : UL_OBJECT_NONE;
-	return 0;
-}
-
+/* All of them, before what has their numbers. */
 static int load_words(struct load *load)
 {
 	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
@@ -262,69 +181,219 @@ static int load_words(struct load *load)
 	return rc;
 }
 
-/* The references of one object, from its bytes. There is room. */
-static int load_object_refs(struct load *load, struct ul_object *object,
-			    const unsigned char *at, const unsigned char *end)
+static int load_types(struct load *load)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
+	struct ul_record *record = load->record;
+	int rc = load_open(load, UL_SQL_TYPES, &row);
+
+	if (rc)
+		return rc;
+	while ((rc = ul_stmt_next(row, load->err)) > 0) {
+		struct ul_type type = {
+			.media_type = ul_stmt_text(row, 1),
+			.artifact_type = ul_stmt_text(row, 2),
+			.platform = ul_stmt_text(row, 3),
+		};
+
+		if (ul_stmt_i64(row, 0) != (int64_t)record->type_count)
+			return ul_err_set(load->err, UL_E_CORRUPT,
+					  "types are not numbered on");
+		if (!ul_record_add_type(record, &type))
+			return ul_err_nomem(load->err);
+	}
+	record->types_saved = record->type_count;
+	return rc;
+}
+
+static int load_scopes(struct load *load)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
+	struct ul_record *record = load->record;
+	int rc = load_open(load, UL_SQL_SCOPES, &row);
+
+	if (rc)
+		return rc;
+	while ((rc = ul_stmt_next(row, load->err)) > 0) {
+		const char *word = ul_stmt_text(row, 1);
+		int kind = ul_word_find(ul_kind_words, word);
+
+		if (kind < 0)
+			return ul_err_set(load->err, UL_E_CORRUPT,
+					  "object of kind %s", word);
+		if (!ul_record_add_scope(
+			record, (uint8_t)kind, ul_stmt_text(row, 2),
+			ul_stmt_text(row, 3), ul_stmt_i64(row, 0)))
+			return ul_err_nomem(load->err);
+	}
+	record->scopes_saved = record->scope_count;
+	return rc;
+}
+
+static int scope_cmp(const void *key, const void *element)
+{
+	int64_t row = *(const int64_t *)key;
+	const struct ul_scope *scope = element;
+
+	return row < scope->row ? -1 : row > scope->row;
+}
+
+/* UL_OBJECT_NONE where it is another store's. Objects of one come together. */
+static uint32_t load_scope_at(struct load *load, int64_t row)
+{
+	const struct ul_record *record = load->record;
+	const struct ul_scope *found;
+
+	if (record->scopes[load->scope].row == row)
+		return load->scope;
+	found = bsearch(&row, record->scopes, record->scope_count,
+			sizeof *record->scopes, scope_cmp);
+	if (!found)
+		return UL_OBJECT_NONE;
+	load->scope = (uint32_t)(found - record->scopes);
+	return load->scope;
+}
+
+/* The reference that stands next; there is room. 0 where it makes no sense. */
+static int load_ref(struct load *load, const struct ul_packed_ref *packed)
 {
 	struct ul_record *record = load->record;
-	struct ul_packed_ref packed;
+	struct ul_object_ref *ref = &record->refs[record->ref_count];
 
+	if (packed->word >= record->word_count ||
+	    packed->kind > UL_REF_KIND_LAST)
+		return 0;
+	*ref = (struct ul_object_ref){
+		.target = place_of(record, packed->target_row),
+		.kind = packed->kind,
+		.reason = record->words[packed->word],
+	};
+	if (ref->target == UL_OBJECT_NONE &&
+	    !load_add_far(load, packed->target_row, record->ref_count, false))
+		return ul_err_nomem(load->err);
+	record->ref_count++;
+	return 1;
+}
+
+static int load_refs(struct load *load, struct ul_object *object,
+		     const unsigned char *at, size_t len)
+{
+	const unsigned char *end = at + len;
+	struct ul_record *record = load->record;
+	struct ul_packed_ref packed;
+	struct ul_object_ref *refs;
+	int rc = 1;
+
+	refs = ul_grow(record->refs, &record->ref_cap,
+		       record->ref_count + ul_refs_most(len), sizeof *refs);
+	if (!refs)
+		return ul_err_nomem(load->err);
+	record->refs = refs;
 	object->first_ref = (uint32_t)record->ref_count;
-	while (ul_refs_next(&at, end, object->row, &packed)) {
-		if (packed.word >= record->word_count ||
-		    packed.kind > UL_REF_KIND_LAST)
-			break;
-		record->refs[record->ref_count++] = (struct ul_object_ref){
-			.target = load_place(load, packed.target_row),
-			.kind = packed.kind,
-			.reason = record->words[packed.word],
-		};
-		object->ref_count++;
-		if (at == end)
-			return 0;
-	}
+	while (rc > 0 && at < end)
+		rc = ul_refs_next(&at, end, object->row, &packed)
+			 ? load_ref(load, &packed)
+			 : 0;
+	object->ref_count = (uint32_t)record->ref_count - object->first_ref;
+	if (rc)
+		return rc < 0 ? rc : 0;
 	return ul_err_set(load->err, UL_E_CORRUPT,
 			  "references of %s that make no sense", object->key);
 }
 
+static int load_keeper(struct load *load, struct ul_object *object, int64_t row)
+{
+	const struct ul_record *record = load->record;
+
+	if (!row)
+		return 0;
+	object->kept_by = place_of(record, row);
+	if (object->kept_by == UL_OBJECT_NONE &&
+	    !load_add_far(load, row, record->object_count - 1, true))
+		return ul_err_nomem(load->err);
+	return 0;
+}
+
+static int load_object_row(struct load *load, struct ul_stmt *row)
+{
+	struct ul_record *record = load->record;
+	uint32_t scope = load_scope_at(load, ul_stmt_i64(row, 1));
+	struct ul_object *object;
+	const void *refs;
+	size_t len;
+	int rc;
+
+	if (scope == UL_OBJECT_NONE)
+		return 0;
+	object = ul_record_append(record, scope, ul_stmt_text(row, 2));
+	if (!object)
+		return ul_err_nomem(load->err);
+	object->row = ul_stmt_i64(row, 0);
+	if (!ul_facts_unpack(record, ul_stmt_i64(row, 3), object))
+		return ul_err_set(load->err, UL_E_CORRUPT,
+				  "facts of %s that make no sense",
+				  object->key);
+	object->diff_id = load_text(load, row, 4);
+	if (!object->diff_id)
+		return ul_err_nomem(load->err);
+	object->length_bytes = (uint64_t)ul_stmt_i64(row, 5);
+	object->reachable_unix_s = ul_stmt_i64(row, 6);
+	rc = load_keeper(load, object, ul_stmt_i64(row, 7));
+	refs = ul_stmt_blob(row, 8, &len);
+	return !rc && len ? load_refs(load, object, refs, len) : rc;
+}
+
+static int load_objects(struct load *load)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *row = NULL;
+	const struct ul_record *record = load->record;
+	int rc;
+
+	if (!record->scope_count)
+		return 0;
+	rc = ul_stmt_get(load->db, UL_SQL_OBJECTS, &row, load->err);
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(row, ":first", record->scopes[0].row);
+	ul_stmt_bind_i64(row, ":last",
+			 record->scopes[record->scope_count - 1].row);
+	while ((rc = ul_stmt_next(row, load->err)) > 0) {
+		rc = load_object_row(load, row);
+		if (rc)
+			return rc;
+	}
+	if (!rc && !ul_record_index(load->record))
+		rc = ul_err_nomem(load->err);
+	return rc ? rc : load_positions(load);
+}
+
+/* All rows are here: what they hold of others becomes positions. */
 static int load_targets(struct load *load)
 {
 	struct ul_record *record = load->record;
 	size_t i;
 
-	for (i = 0; i < record->ref_count; i++) {
-		struct ul_object_ref *ref = &record->refs[i];
+	for (i = 0; i < record->object_count; i++)
+		record->objects[i].kept_by =
+		    load_placed(load, record->objects[i].kept_by);
+	for (i = 0; i < record->ref_count; i++)
+		record->refs[i].target =
+		    load_placed(load, record->refs[i].target);
+	for (i = 0; i < load->far_count; i++) {
+		const struct far *far = &load->far[i];
+		uint32_t target = load_search(record, far->row);
 
-		ref->target = load_placed(load, ref->target);
-		if (ref->target == UL_OBJECT_NONE)
+		if (far->is_keeper)
+			record->objects[far->at].kept_by = target;
+		else
+			record->refs[far->at].target = target;
+	}
+	for (i = 0; i < record->ref_count; i++) {
+		if (record->refs[i].target == UL_OBJECT_NONE)
 			return ul_err_set(load->err, UL_E_CORRUPT,
 					  "references of no object");
 	}
 	return 0;
-}
-
-static int load_refs(struct load *load)
-{
-	const unsigned char *packs = (const unsigned char *)load->packs.data;
-	struct ul_record *record = load->record;
-	size_t i, at = 0, count = ul_refs_count(packs, load->packs.len);
-	int rc = 0;
-
-	if (!count && !load->packs.len)
-		return 0;
-	record->refs =
-	    ul_grow(NULL, &record->ref_cap, count, sizeof *record->refs);
-	if (!record->refs)
-		return ul_err_nomem(load->err);
-	for (i = 0; !rc && i < record->object_count; i++) {
-		size_t end = load->pack_ends[i];
-
-		if (end > at)
-			rc = load_object_refs(load, &record->objects[i],
-					      packs + at, packs + end);
-		at = end;
-	}
-	return rc ? rc : load_targets(load);
 }
 
 static int load_configs(struct load *load)
@@ -545,9 +614,9 @@ static int load_store(struct load *load, const char *kind, const char *path)
 static int load_tables(struct load *load)
 {
 	static int (*const tables[])(struct load *) = {
-		load_objects, load_kept_by,  load_words, load_refs,
-		load_configs, load_measures, load_links, load_names,
-		load_used,    load_pins,     load_named,
+		load_words,   load_types,   load_scopes,   load_objects,
+		load_targets, load_configs, load_measures, load_links,
+		load_names,   load_used,    load_pins,     load_named,
 	};
 	size_t i;
 	int rc = 0;

@@ -9,9 +9,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/db/db.h"
-#include "store/db/record.h"
+#include "store/db/facts.h"
+#include "store/db/record_internal.h"
 #include "store/db/refs.h"
-#include "store/db/state.h"
 #include "store/db/stmt.h"
 #include "store/db/words.h"
 
@@ -92,10 +92,8 @@ static int save_new_row(struct save *save, struct ul_object *object)
 
 	if (rc)
 		return rc;
-	ul_stmt_bind_i64(add, ":store", save->record->store_row);
-	ul_stmt_bind_text(add, ":kind", ul_kind_words[object->kind]);
-	ul_stmt_bind_text(add, ":namespace", object->ns);
-	ul_stmt_bind_text(add, ":snapshotter", object->snapshotter);
+	ul_stmt_bind_i64(add, ":scope",
+			 save->record->scopes[object->scope].row);
 	ul_stmt_bind_text(add, ":key", object->key);
 	rc = ul_stmt_next(add, save->err);
 	if (rc < 0)
@@ -129,15 +127,11 @@ static int save_object_row(struct save *save, const struct ul_object *object)
 				  save->pack.len);
 	}
 	ul_stmt_bind_i64(set, ":id", object->row);
-	ul_stmt_bind_text(set, ":media_type", object->media_type);
-	ul_stmt_bind_text(set, ":artifact_type", object->artifact_type);
-	ul_stmt_bind_text(set, ":platform", object->platform);
+	ul_stmt_bind_i64(set, ":facts", ul_facts_pack(save->record, object));
 	ul_stmt_bind_text(set, ":diff_id", object->diff_id);
 	ul_stmt_bind_i64(set, ":length_bytes", (int64_t)object->length_bytes);
-	ul_stmt_bind_i64(set, ":state", ul_state_pack(object));
 	ul_stmt_bind_i64(set, ":reachable_unix_s", object->reachable_unix_s);
 	ul_stmt_bind_i64(set, ":kept_by", keeper_row(save, object));
-	ul_stmt_bind_text(set, ":kept_reason", object->kept_reason);
 	return ul_stmt_run(set, save->err);
 }
 
@@ -371,23 +365,85 @@ static int save_named(struct save *save, const char *digest)
 	return ul_stmt_run(add, save->err);
 }
 
-static int save_words(struct save *save)
+static int save_word(struct save *save, size_t number)
+{
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_WORD_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", save->record->store_row);
+	ul_stmt_bind_i64(add, ":id", (int64_t)number);
+	ul_stmt_bind_text(add, ":text", save->record->words[number]);
+	return ul_stmt_run(add, save->err);
+}
+
+static int save_type(struct save *save, size_t number)
+{
+	const struct ul_type *type = &save->record->types[number];
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_TYPE_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", save->record->store_row);
+	ul_stmt_bind_i64(add, ":id", (int64_t)number);
+	ul_stmt_bind_text(add, ":media_type", type->media_type);
+	ul_stmt_bind_text(add, ":artifact_type", type->artifact_type);
+	ul_stmt_bind_text(add, ":platform", type->platform);
+	return ul_stmt_run(add, save->err);
+}
+
+static int save_scope(struct save *save, struct ul_scope *scope)
+{
+	const char *ns = scope->packed + 1;
+	ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	int rc = ul_stmt_get(save->db, UL_SQL_SCOPE_ADD, &add, save->err);
+
+	if (rc)
+		return rc;
+	ul_stmt_bind_i64(add, ":store", save->record->store_row);
+	ul_stmt_bind_text(add, ":kind",
+			  ul_kind_words[(uint8_t)scope->packed[0]]);
+	ul_stmt_bind_text(add, ":namespace", ns);
+	ul_stmt_bind_text(add, ":snapshotter", ns + strlen(ns) + 1);
+	rc = ul_stmt_run(add, save->err);
+	if (!rc)
+		scope->row = ul_db_last_id(save->db);
+	return rc;
+}
+
+/* Texts of what is written get their numbers. */
+static int save_put_common(struct save *save)
 {
 	struct ul_record *record = save->record;
 	size_t i;
-	int rc = 0;
 
-	for (i = record->words_saved; !rc && i < record->word_count; i++) {
-		ul_cleanup(ul_stmt_putp) struct ul_stmt *add = NULL;
+	for (i = 0; i < record->dirty_count; i++) {
+		const struct ul_object *object = dirty_object(save, i);
 
-		rc = ul_stmt_get(save->db, UL_SQL_WORD_ADD, &add, save->err);
-		if (rc)
-			return rc;
-		ul_stmt_bind_i64(add, ":store", record->store_row);
-		ul_stmt_bind_i64(add, ":id", (int64_t)i);
-		ul_stmt_bind_text(add, ":text", record->words[i]);
-		rc = ul_stmt_run(add, save->err);
+		if (*object->kept_reason &&
+		    !ul_record_put_word(record, object->kept_reason))
+			return ul_err_nomem(save->err);
+		if (ul_record_has_type(object) &&
+		    !ul_record_put_type(record, object))
+			return ul_err_nomem(save->err);
 	}
+	return 0;
+}
+
+static int save_common(struct save *save)
+{
+	struct ul_record *record = save->record;
+	size_t i;
+	int rc = save_put_common(save);
+
+	for (i = record->words_saved; !rc && i < record->word_count; i++)
+		rc = save_word(save, i);
+	for (i = record->types_saved; !rc && i < record->type_count; i++)
+		rc = save_type(save, i);
+	for (i = record->scopes_saved; !rc && i < record->scope_count; i++)
+		rc = save_scope(save, &record->scopes[i]);
 	return rc;
 }
 
@@ -418,6 +474,8 @@ static void record_clean(struct ul_record *record)
 	record->store_dirty = false;
 	record->named_saved = record->named_count;
 	record->words_saved = record->word_count;
+	record->types_saved = record->type_count;
+	record->scopes_saved = record->scope_count;
 	for (i = 0; i < record->dirty_count; i++) {
 		struct ul_object *object = &record->objects[record->dirty[i]];
 
@@ -438,6 +496,8 @@ static void record_forget_rows(struct ul_record *record, int64_t store_row)
 	size_t i;
 
 	record->store_row = store_row;
+	for (i = record->scopes_saved; i < record->scope_count; i++)
+		record->scopes[i].row = 0;
 	for (i = 0; i < record->dirty_count; i++) {
 		struct ul_object *object = &record->objects[record->dirty[i]];
 
@@ -478,7 +538,7 @@ static int save_all(struct save *save, const char *kind, const char *path)
 	if (!rc)
 		rc = save_check_gone(save);
 	if (!rc)
-		rc = save_words(save);
+		rc = save_common(save);
 	if (!rc)
 		rc = save_new_rows(save);
 	if (!rc)

@@ -25,8 +25,11 @@ struct ul_record;
 bool ul_refs_pack(const struct ul_record *record,
 		  const struct ul_object *object, struct ul_buf *buf);
 
-/* How many references there are in these bytes, if they are whole. */
-size_t ul_refs_count(const void *data, size_t len);
+/* How many references there are in so many bytes at most. */
+static inline size_t ul_refs_most(size_t len)
+{
+	return len / 2;
+}
 
 /* One reference as it stands there. */
 struct ul_packed_ref {
@@ -35,11 +38,45 @@ struct ul_packed_ref {
 	uint8_t kind;  /* 0 to 3 */
 };
 
+/* Here, since there are millions of them: the next number, or false where
+ * there is none that is whole. */
+static inline bool ul_refs_number(const unsigned char **at,
+				  const unsigned char *end, uint64_t *ret)
+{
+	const unsigned char *byte = *at;
+	uint64_t number = 0;
+	unsigned shift;
+
+	for (shift = 0; byte < end && shift < 64; shift += 7) {
+		number |= (uint64_t)(*byte & 0x7f) << shift;
+		if (*byte++ < 0x80) {
+			*at = byte;
+			*ret = number;
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Take the next reference of the object in row `source_row` from *at, which
  * moves on. False where there is none that is whole before `end`.
  */
-bool ul_refs_next(const unsigned char **at, const unsigned char *end,
-		  int64_t source_row, struct ul_packed_ref *ret);
+static inline bool ul_refs_next(const unsigned char **at,
+				const unsigned char *end, int64_t source_row,
+				struct ul_packed_ref *ret)
+{
+	uint64_t way, word;
+
+	if (!ul_refs_number(at, end, &way) || !ul_refs_number(at, end, &word))
+		return false;
+	way = way >> 1 ^ -(way & 1);
+	*ret = (struct ul_packed_ref){
+		.target_row = (int64_t)((uint64_t)source_row + way),
+		.word = word >> 2,
+		.kind = word & 3,
+	};
+	return true;
+}
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,9 @@ void ul_inventory_release(struct ul_inventory *inventory)
 	ul_arena_release(&inventory->arena);
 	*inventory = UL_INVENTORY_INIT;
 }
+
+/* A folder of the store, and a name in it. */
+enum { PATH_BYTES = 1024 + NAME_MAX };
 
 struct take {
 	struct ul_embedded *store;
@@ -74,17 +78,26 @@ static int item_stat(struct take *take, int dirfd, const char *name,
 	return item->path ? 1 : ul_err_nomem(take->err);
 }
 
-static int item_add(struct take *take, const struct ul_item *item)
+/* Room for so many more. */
+static int items_reserve(struct take *take, size_t more)
 {
 	struct ul_inventory *inventory = take->inventory;
 	struct ul_item *items = ul_grow(inventory->items, &inventory->cap,
-					inventory->len + 1, sizeof *items);
+					inventory->len + more, sizeof *items);
 
 	if (!items)
 		return ul_err_nomem(take->err);
 	inventory->items = items;
-	items[inventory->len++] = *item;
 	return 0;
+}
+
+static int item_add(struct take *take, const struct ul_item *item)
+{
+	int rc = items_reserve(take, 1);
+
+	if (!rc)
+		take->inventory->items[take->inventory->len++] = *item;
+	return rc;
 }
 
 static int inode_add(struct take *take, const struct ul_item_inode *inode)
@@ -186,12 +199,13 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 {
 	ul_cleanup(ul_names_release) struct ul_names names = UL_NAMES_INIT;
 	ul_cleanup(ul_closep) int fd = -1;
-	char path[1024] = "";
+	char path[PATH_BYTES] = "";
 	size_t i, len = 0;
 	int rc;
 
 	if (strcmp(dir, "."))
-		len = (size_t)snprintf(path, sizeof path, "%s/", dir);
+		len =
+		    (size_t)snprintf(path, sizeof path - NAME_MAX, "%s/", dir);
 	rc = ul_dir_open(take->store->root_fd, dir, &fd, take->err);
 	if (!rc)
 		rc = ul_dir_names(fd, &names, take->err);
@@ -199,10 +213,12 @@ static int take_dir(struct take *take, const char *dir, classify_fn *classify)
 		rc = folder_check(take, dir, fd);
 	if (!rc)
 		rc = count_overhead(take, dir);
+	if (!rc)
+		rc = items_reserve(take, names.len);
 	for (i = 0; !rc && i < names.len; i++) {
 		struct ul_item item;
 
-		snprintf(path + len, sizeof path - len, "%s", names.names[i]);
+		stpcpy(path + len, names.names[i]);
 		rc = item_stat(take, fd, names.names[i], path, &item);
 		if (rc > 0)
 			rc = classify(take, names.names[i], &item);

@@ -22,37 +22,56 @@ CREATE TABLE store (
 	UNIQUE (kind, path)
 ) STRICT;
 
--- Anything that refers or is referred to.
-CREATE TABLE object (
+-- Objects of one kind in one namespace.
+CREATE TABLE scope (
 	id INTEGER PRIMARY KEY,
 	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
 	kind TEXT NOT NULL CHECK (kind IN ('image', 'blob', 'snapshot', 'lease',
 		'container', 'sandbox', 'ingest', 'file')),
 	namespace TEXT NOT NULL DEFAULT '',
 	snapshotter TEXT NOT NULL DEFAULT '',
+	UNIQUE (store, kind, namespace, snapshotter)
+) STRICT;
+
+-- What descriptors say of many objects, by number.
+CREATE TABLE type (
+	store INTEGER NOT NULL REFERENCES store ON DELETE CASCADE,
+	id INTEGER NOT NULL,
+	media_type TEXT NOT NULL,
+	artifact_type TEXT NOT NULL,
+	platform TEXT NOT NULL,
+	PRIMARY KEY (store, id)
+) STRICT, WITHOUT ROWID;
+
+-- Anything that refers or is referred to. All of these rows are read by each
+-- command, so they have few columns: each costs a tenth of the row.
+CREATE TABLE object (
+	id INTEGER PRIMARY KEY,
+	scope INTEGER NOT NULL REFERENCES scope ON DELETE CASCADE,
 	key TEXT NOT NULL,
-	media_type TEXT NOT NULL DEFAULT '',
-	artifact_type TEXT NOT NULL DEFAULT '',
-	platform TEXT NOT NULL DEFAULT '',
+	-- Bits and numbers, read at once; each has its column below.
+	facts INTEGER NOT NULL DEFAULT 0
+		CHECK (facts >= 0 AND facts & 192 != 192),
 	diff_id TEXT NOT NULL DEFAULT '',
 	length_bytes INTEGER NOT NULL DEFAULT 0,
-	-- Bits, read at once; each has its column below.
-	state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 191),
 	reachable_unix_s INTEGER NOT NULL DEFAULT 0,
 	kept_by INTEGER REFERENCES object ON DELETE SET NULL,
-	kept_reason TEXT NOT NULL DEFAULT '',
-	is_present INTEGER GENERATED ALWAYS AS (state & 1) VIRTUAL,
-	is_reachable INTEGER GENERATED ALWAYS AS (state >> 1 & 1) VIRTUAL,
-	is_known INTEGER GENERATED ALWAYS AS (state >> 2 & 1) VIRTUAL,
-	is_released INTEGER GENERATED ALWAYS AS (state >> 3 & 1) VIRTUAL,
-	is_named INTEGER GENERATED ALWAYS AS (state >> 4 & 1) VIRTUAL,
-	is_attestation INTEGER GENERATED ALWAYS AS (state >> 5 & 1) VIRTUAL,
+	is_present INTEGER GENERATED ALWAYS AS (facts & 1) VIRTUAL,
+	is_reachable INTEGER GENERATED ALWAYS AS (facts >> 1 & 1) VIRTUAL,
+	is_known INTEGER GENERATED ALWAYS AS (facts >> 2 & 1) VIRTUAL,
+	is_released INTEGER GENERATED ALWAYS AS (facts >> 3 & 1) VIRTUAL,
+	is_named INTEGER GENERATED ALWAYS AS (facts >> 4 & 1) VIRTUAL,
+	is_attestation INTEGER GENERATED ALWAYS AS (facts >> 5 & 1) VIRTUAL,
 	-- 0: not looked at, 1: references known, 2: has none (opaque)
-	content INTEGER GENERATED ALWAYS AS (state >> 6) VIRTUAL,
+	content INTEGER GENERATED ALWAYS AS (facts >> 6 & 3) VIRTUAL,
+	-- Of `word` and `type`; -1 for none.
+	kept_reason INTEGER
+		GENERATED ALWAYS AS ((facts >> 8 & 0x7ffffff) - 1) VIRTUAL,
+	type INTEGER GENERATED ALWAYS AS ((facts >> 35) - 1) VIRTUAL,
 	-- What it refers to, packed (store/db/refs.h): nothing that is referred
 	-- to may go, which saving a record sees to. Last: may be long.
 	refs BLOB NOT NULL DEFAULT x'',
-	UNIQUE (store, kind, key, namespace, snapshotter)
+	UNIQUE (scope, key)
 ) STRICT;
 CREATE INDEX object_kept_by ON object (kept_by) WHERE kept_by IS NOT NULL;
 
@@ -221,30 +240,33 @@ LEFT JOIN used u ON u.store = r.store AND u.namespace = r.namespace
 	AND u.digest = r.digest;
 
 CREATE VIEW blob_usage AS
-SELECT s.kind AS store_kind, s.path AS store_path, o.namespace,
-	o.key AS digest, o.media_type, o.diff_id, o.length_bytes,
-	coalesce(m.allocated_bytes, 0) AS allocated_bytes, o.is_present,
-	o.is_reachable, o.reachable_unix_s
-FROM object o JOIN store s ON s.id = o.store
+SELECT s.kind AS store_kind, s.path AS store_path, c.namespace,
+	o.key AS digest, coalesce(t.media_type, '') AS media_type, o.diff_id,
+	o.length_bytes, coalesce(m.allocated_bytes, 0) AS allocated_bytes,
+	o.is_present, o.is_reachable, o.reachable_unix_s
+FROM object o JOIN scope c ON c.id = o.scope JOIN store s ON s.id = c.store
+LEFT JOIN type t ON t.store = s.id AND t.id = o.type
 LEFT JOIN measure m ON m.object = o.id
-WHERE o.kind = 'blob';
+WHERE c.kind = 'blob';
 
 CREATE VIEW snapshot_usage AS
-SELECT s.kind AS store_kind, s.path AS store_path, o.namespace,
-	o.snapshotter, o.key, coalesce(m.unpacked_bytes, 0) AS unpacked_bytes,
+SELECT s.kind AS store_kind, s.path AS store_path, c.namespace,
+	c.snapshotter, o.key, coalesce(m.unpacked_bytes, 0) AS unpacked_bytes,
 	coalesce(m.allocated_bytes, 0) AS allocated_bytes, o.is_present,
 	o.is_reachable, coalesce(m.measured_unix_s, 0) AS measured_unix_s
-FROM object o JOIN store s ON s.id = o.store
+FROM object o JOIN scope c ON c.id = o.scope JOIN store s ON s.id = c.store
 LEFT JOIN measure m ON m.object = o.id
-WHERE o.kind = 'snapshot';
+WHERE c.kind = 'snapshot';
 
 CREATE VIEW why_kept AS
-SELECT s.kind AS store_kind, s.path AS store_path, o.namespace, o.kind,
-	o.snapshotter, o.key, o.is_reachable AS is_held,
-	coalesce(k.kind, '') AS kept_by_kind, coalesce(k.key, '') AS kept_by_key,
-	o.kept_reason
-FROM object o JOIN store s ON s.id = o.store
-LEFT JOIN object k ON k.id = o.kept_by;
+SELECT s.kind AS store_kind, s.path AS store_path, c.namespace, c.kind,
+	c.snapshotter, o.key, o.is_reachable AS is_held,
+	coalesce(kc.kind, '') AS kept_by_kind,
+	coalesce(k.key, '') AS kept_by_key,
+	coalesce(w.text, '') AS kept_reason
+FROM object o JOIN scope c ON c.id = o.scope JOIN store s ON s.id = c.store
+LEFT JOIN object k ON k.id = o.kept_by LEFT JOIN scope kc ON kc.id = k.scope
+LEFT JOIN word w ON w.store = s.id AND w.id = o.kept_reason;
 
 CREATE VIEW collection_runs AS
 SELECT r.id AS run, s.kind AS store_kind, s.path AS store_path, r.command,

@@ -26,6 +26,8 @@ static void test_arena__hands_out_zeroed_aligned_memory(void **state)
 	}
 	assert_string_equal(ul_arena_strndup(&arena, "abcdef", 3), "abc");
 	assert_string_equal(ul_arena_strndup(&arena, "", 0), "");
+	for (i = 1; i < 300000; i *= 3)
+		memset(ul_arena_bytes(&arena, i), 0xff, i);
 	ul_arena_release(&arena);
 	ul_arena_release(&arena);
 }
@@ -38,6 +40,8 @@ static void test_arena__survives_a_lack_of_memory(void **state)
 	(void)state;
 	ul_mem_countdown = 0;
 	assert_null(ul_arena_alloc(&arena, 10));
+	ul_mem_countdown = 0;
+	assert_null(ul_arena_bytes(&arena, 10));
 	ul_mem_countdown = -1;
 	kept = ul_arena_strdup(&arena, "kept");
 	ul_mem_countdown = 0;

@@ -19,10 +19,10 @@ static void test_record__who_keeps_it_may_have_any_number(void **state)
 	record_save(scratch, &record);
 	assert_int_equal(
 	    ul_db_exec(scratch->db,
-		       "INSERT INTO object (id, store, kind, key) SELECT "
-		       "id + 4294967296, store, kind, 'far' FROM object;"
-		       "INSERT INTO object (store, kind, key, kept_by) SELECT "
-		       "store, kind, 'kept', id FROM object WHERE key = 'far'",
+		       "INSERT INTO object (id, scope, key) SELECT "
+		       "id + 4294967296, scope, 'far' FROM object;"
+		       "INSERT INTO object (scope, key, kept_by) SELECT "
+		       "scope, 'kept', id FROM object WHERE key = 'far'",
 		       &err),
 	    0);
 	loaded = record_load(scratch);
@@ -79,12 +79,12 @@ static void test_record__references_that_make_no_sense_are_told(void **state)
 }
 
 /* The columns of the schema and the bits that are read mean the same. */
-static void test_record__states_have_their_columns(void **state)
+static void test_record__facts_have_their_columns(void **state)
 {
 	struct scratch *scratch = *state;
 	struct ul_record record;
 	struct ul_object *object;
-	char sql[400];
+	char sql[900];
 	uint32_t i;
 
 	record = record_filled(scratch, 0);
@@ -93,15 +93,101 @@ static void test_record__states_have_their_columns(void **state)
 		snprintf(sql, sizeof sql,
 			 "SELECT is_present = %d AND is_reachable = %d AND "
 			 "is_known = %d AND is_released = %d AND is_named = %d "
-			 "AND is_attestation = %d AND content = %d FROM object "
-			 "WHERE id = %lld",
+			 "AND is_attestation = %d AND content = %d AND "
+			 "coalesce(w.text, '') = '%s' AND "
+			 "coalesce(t.media_type, '') = '%s' AND "
+			 "coalesce(t.artifact_type, '') = '%s' AND "
+			 "coalesce(t.platform, '') = '%s' AND "
+			 "s.namespace = '%s' AND s.snapshotter = '%s' AND "
+			 "s.kind = '%s' FROM object o JOIN scope s ON "
+			 "s.id = o.scope LEFT JOIN word w ON "
+			 "w.id = o.kept_reason LEFT JOIN type t ON "
+			 "t.id = o.type WHERE o.id = %lld",
 			 object->is_present, object->is_reachable,
 			 object->is_known, object->is_released,
 			 object->is_named, object->is_attestation,
-			 object->content, (long long)object->row);
+			 object->content, object->kept_reason,
+			 object->media_type, object->artifact_type,
+			 object->platform, object->ns, object->snapshotter,
+			 ul_kind_words[object->kind], (long long)object->row);
 		assert_int_equal(scratch_number(scratch, sql), 1);
 	}
 	ul_record_release(&record);
+}
+
+/* A file that was damaged may say anything. */
+static void test_record__facts_that_make_no_sense_are_told(void **state)
+{
+	static const char *const bad[] = {
+		"PRAGMA ignore_check_constraints=1;"
+		"UPDATE object SET facts = facts | 192",
+		"UPDATE object SET facts = 1 << 8 | 2 << 8", /* word 2 of 2 */
+		"UPDATE object SET facts = 0x7ffffff << 8",
+		"UPDATE object SET facts = 2 << 35", /* type 1 of 1 */
+		"PRAGMA ignore_check_constraints=1;"
+		"UPDATE object SET facts = -1",
+		"UPDATE object SET facts = 1 << 8; UPDATE word SET id = id + 9",
+		"UPDATE object SET facts = 1 << 35; UPDATE type SET id = 1",
+		"PRAGMA ignore_check_constraints=1;"
+		"UPDATE scope SET kind = 'thing'",
+	};
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded = UL_RECORD_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	uint32_t at;
+	size_t i;
+
+	for (i = 0; i < ul_array_len(bad); i++) {
+		record = record_begin(scratch, 0);
+		at = ul_record_object(&record, UL_KIND_BLOB, "", "", "a");
+		record.objects[at].media_type = "text/plain";
+		record.objects[at].kept_reason = "tag";
+		record_set_ref(&record, at, at, 0, "self");
+		record_save(scratch, &record);
+		ul_record_release(&record);
+		scratch_sql(scratch, bad[i]);
+		assert_int_equal(
+		    ul_record_load(scratch->db, "oci", "path", &loaded, &err),
+		    UL_E_CORRUPT);
+		ul_db_closep(&scratch->db);
+		assert_int_equal(remove(scratch->path), 0);
+	}
+}
+
+/* Rows that lie far apart are found by searching, and where 32 bits do not
+ * reach from the first one as well. */
+static void test_record__rows_may_have_any_numbers(void **state)
+{
+	struct scratch *scratch = *state;
+	struct ul_record record, loaded;
+	char key[16];
+	uint32_t i, at;
+
+	record = record_begin(scratch, 0);
+	for (i = 0; i < 20; i++) {
+		snprintf(key, sizeof key, "%u", i);
+		at = ul_record_object(&record, UL_KIND_BLOB, "", "", key);
+		record.objects[at].kept_by = i / 2;
+	}
+	record_save(scratch, &record);
+	ul_record_release(&record);
+	/* Each refers to itself, and the one before it keeps it. */
+	scratch_sql(scratch,
+		    "INSERT INTO word VALUES (1, 0, 'self');"
+		    "UPDATE object SET kept_by = NULL;"
+		    "UPDATE object SET id = 1000000 * id * id * id * id - 900;"
+		    "UPDATE object SET kept_by = (SELECT max(id) FROM object b"
+		    " WHERE b.id < object.id), refs = x'0000'");
+	loaded = record_load(scratch);
+	assert_int_equal(loaded.object_count, 20);
+	for (i = 0; i < 20; i++) {
+		const struct ul_object *object = &loaded.objects[i];
+
+		assert_int_equal(object->kept_by, i ? i - 1 : UL_OBJECT_NONE);
+		assert_int_equal(object->ref_count, 1);
+		assert_int_equal(loaded.refs[object->first_ref].target, i);
+	}
+	ul_record_release(&loaded);
 }
 
 static void test_record__loading_without_memory_gives_nothing(void **state)
@@ -227,7 +313,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RECORD(who_keeps_it_may_have_any_number),
 		RECORD(references_that_make_no_sense_are_told),
-		RECORD(states_have_their_columns),
+		RECORD(facts_have_their_columns),
+		RECORD(facts_that_make_no_sense_are_told),
+		RECORD(rows_may_have_any_numbers),
+		RECORD(facts_that_make_no_sense_are_told),
+		RECORD(rows_may_have_any_numbers),
 		RECORD(loading_without_memory_gives_nothing),
 		RECORD(pins_are_found),
 		RECORD(identities_do_not_run_together),
