@@ -2,9 +2,9 @@
  * store/transfer/layer.h - one layer's bytes, applied to a directory in
  * overlayfs form.
  *
- * One pass: a thread decompresses (ISA-L for gzip, zstd), one hashes, and one
- * reads the tar (libarchive) and writes. Knows no store: directories in,
- * files out.
+ * One pass: a thread decompresses (ISA-L for gzip, zstd), one reads the tar
+ * (libarchive) and writes, and whichever of them has to wait hashes. Knows no
+ * store: directories in, files out.
  *
  * Form (kernel, Documentation/filesystems/overlayfs.rst): a whiteout
  * ".wh.NAME" becomes a character device 0/0 called NAME, an opaque marker
@@ -108,7 +108,7 @@ struct ul_layer_result {
  * Nothing is ever written outside fs_fd, and nothing is synced. On failure
  * fs_fd's content is undefined: the caller removes it.
  *
- * Thread:  any; starts and joins two threads.
+ * Thread:  any; starts and joins one more.
  * Returns: 0, or
  *   UL_E_CORRUPT   damaged compression or tar, wrong digest, an entry that
  *                  tries to leave the root or is no sense ("layer entry

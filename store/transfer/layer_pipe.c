@@ -19,16 +19,17 @@ struct ul_layer_pipe {
 	/* The maker's own. */
 	struct ul_inflate *source; /* borrowed */
 	uint64_t stream_bytes;
-	/* The hasher's own. */
-	struct ul_hash hash;
 	/* The reader's own. */
-	pthread_t maker, hasher;
+	pthread_t maker;
 	bool has_block; /* block `taken` is in the reader's hands */
+	/* Of whoever has set is_hashing. */
+	struct ul_hash hash;
 	/* Shared, under lock. Block n lies in blocks[n % BLOCK_COUNT], until
-	 * the reader has taken it and the hasher has hashed it. */
+	 * the reader has taken it and it was hashed. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint64_t made, taken, hashed;
+	bool is_hashing;   /* block `hashed` is being hashed */
 	bool is_over;      /* the maker makes no more blocks */
 	bool is_stopped;   /* the reader wants no more */
 	struct ul_err err; /* why it is over; code 0: the stream's end */
@@ -43,6 +44,28 @@ static bool is_full(const struct ul_layer_pipe *pipe)
 	return pipe->made - done == BLOCK_COUNT;
 }
 
+/*
+ * Whoever would have to wait hashes a block instead, so that two threads keep
+ * two processors busy, whichever of them has more to do. Otherwise wait for
+ * the other. Under the lock, which is free meanwhile.
+ */
+static void pipe_wait(struct ul_layer_pipe *pipe)
+{
+	size_t block = pipe->hashed % BLOCK_COUNT;
+
+	if (pipe->is_hashing || pipe->hashed == pipe->made) {
+		pthread_cond_wait(&pipe->changed, &pipe->lock);
+		return;
+	}
+	pipe->is_hashing = true;
+	pthread_mutex_unlock(&pipe->lock);
+	ul_hash_update(&pipe->hash, pipe->blocks[block], pipe->lens[block]);
+	pthread_mutex_lock(&pipe->lock);
+	pipe->is_hashing = false;
+	pipe->hashed++;
+	pthread_cond_broadcast(&pipe->changed);
+}
+
 /* Wait for a free block. False: the reader wants no more. */
 static bool pipe_wait_free(struct ul_layer_pipe *pipe)
 {
@@ -50,13 +73,13 @@ static bool pipe_wait_free(struct ul_layer_pipe *pipe)
 
 	pthread_mutex_lock(&pipe->lock);
 	while (is_full(pipe) && !pipe->is_stopped)
-		pthread_cond_wait(&pipe->changed, &pipe->lock);
+		pipe_wait(pipe);
 	is_stopped = pipe->is_stopped;
 	pthread_mutex_unlock(&pipe->lock);
 	return !is_stopped;
 }
 
-/* Give the filled block to the others, or say that there are no more. */
+/* Give the filled block to the reader, or say that there are no more. */
 static void pipe_publish(struct ul_layer_pipe *pipe, size_t len,
 			 const struct ul_err *err)
 {
@@ -70,6 +93,15 @@ static void pipe_publish(struct ul_layer_pipe *pipe, size_t len,
 		pipe->err = *err;
 	}
 	pthread_cond_broadcast(&pipe->changed);
+	pthread_mutex_unlock(&pipe->lock);
+}
+
+/* The reader may be busy with the last blocks for long. */
+static void pipe_hash_rest(struct ul_layer_pipe *pipe)
+{
+	pthread_mutex_lock(&pipe->lock);
+	while (pipe->hashed < pipe->made && !pipe->is_stopped)
+		pipe_wait(pipe);
 	pthread_mutex_unlock(&pipe->lock);
 }
 
@@ -88,37 +120,7 @@ static void *maker_thread(void *arg)
 		pipe->stream_bytes += len;
 		pipe_publish(pipe, len, &err);
 	}
-	return NULL;
-}
-
-/* Wait for a block to hash. False: there are no more, or none is wanted. */
-static bool pipe_wait_made(struct ul_layer_pipe *pipe)
-{
-	bool is_there;
-
-	pthread_mutex_lock(&pipe->lock);
-	while (pipe->hashed == pipe->made && !pipe->is_over &&
-	       !pipe->is_stopped)
-		pthread_cond_wait(&pipe->changed, &pipe->lock);
-	is_there = pipe->hashed < pipe->made && !pipe->is_stopped;
-	pthread_mutex_unlock(&pipe->lock);
-	return is_there;
-}
-
-static void *hasher_thread(void *arg)
-{
-	struct ul_layer_pipe *pipe = arg;
-	size_t block;
-
-	while (pipe_wait_made(pipe)) {
-		block = pipe->hashed % BLOCK_COUNT;
-		ul_hash_update(&pipe->hash, pipe->blocks[block],
-			       pipe->lens[block]);
-		pthread_mutex_lock(&pipe->lock);
-		pipe->hashed++;
-		pthread_cond_broadcast(&pipe->changed);
-		pthread_mutex_unlock(&pipe->lock);
-	}
+	pipe_hash_rest(pipe);
 	return NULL;
 }
 
@@ -130,29 +132,15 @@ static void pipe_stop(struct ul_layer_pipe *pipe)
 	pthread_mutex_unlock(&pipe->lock);
 }
 
-static int threads_start_quiet(struct ul_layer_pipe *pipe)
-{
-	int rc = pthread_create(&pipe->maker, NULL, maker_thread, pipe);
-
-	if (rc)
-		return rc;
-	rc = pthread_create(&pipe->hasher, NULL, hasher_thread, pipe);
-	if (rc) {
-		pipe_stop(pipe);
-		pthread_join(pipe->maker, NULL);
-	}
-	return rc;
-}
-
-/* Signals are for the program's own threads, never for these. */
-static int threads_start(struct ul_layer_pipe *pipe)
+/* Signals are for the program's own threads, never for this one. */
+static int maker_start(struct ul_layer_pipe *pipe)
 {
 	sigset_t all, old;
 	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = threads_start_quiet(pipe);
+	rc = pthread_create(&pipe->maker, NULL, maker_thread, pipe);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
 }
@@ -176,7 +164,7 @@ int ul_layer_pipe_open(struct ul_inflate *source, uint8_t alg,
 	ul_hash_init(&pipe->hash, alg);
 	pthread_mutex_init(&pipe->lock, NULL);
 	pthread_cond_init(&pipe->changed, NULL);
-	errno = threads_start(pipe);
+	errno = maker_start(pipe);
 	if (errno) {
 		pipe_free(pipe);
 		return ul_err_sys(err, "start a thread");
@@ -191,7 +179,6 @@ void ul_layer_pipe_close(struct ul_layer_pipe *pipe)
 		return;
 	pipe_stop(pipe);
 	pthread_join(pipe->maker, NULL);
-	pthread_join(pipe->hasher, NULL);
 	pipe_free(pipe);
 }
 
@@ -220,7 +207,7 @@ int ul_layer_pipe_next(struct ul_layer_pipe *pipe, const void **ret_data,
 	}
 	while (pipe->made == pipe->taken &&
 	       !(pipe->is_over && (pipe->err.code || is_hashed(pipe))))
-		pthread_cond_wait(&pipe->changed, &pipe->lock);
+		pipe_wait(pipe);
 	block = pipe->taken % BLOCK_COUNT;
 	if (pipe->made > pipe->taken) {
 		pipe->has_block = true;

@@ -1,6 +1,7 @@
 /*
- * store/transfer/layer_pipe.h - a thread that decompresses, one that hashes,
- * and the ring of blocks between them and the thread that reads the tar.
+ * store/transfer/layer_pipe.h - a thread that decompresses, and the ring of
+ * blocks between it and the thread that reads the tar. Whichever of the two
+ * would have to wait for the other hashes a block meanwhile.
  */
 #ifndef UL_STORE_TRANSFER_LAYER_PIPE_H
 #define UL_STORE_TRANSFER_LAYER_PIPE_H
@@ -15,7 +16,7 @@ struct ul_inflate;
 struct ul_layer_pipe;
 
 /*
- * Start the threads. From now on only they touch `source`, but for
+ * Start the thread. From now on only it touches `source`, but for
  * ul_inflate_packed_bytes(), until ul_layer_pipe_close(). alg: how the
  * decompressed bytes are hashed.
  *
@@ -25,7 +26,7 @@ struct ul_layer_pipe;
 int ul_layer_pipe_open(struct ul_inflate *source, uint8_t alg,
 		       struct ul_layer_pipe **ret, struct ul_err *err);
 
-/* Stop and join the threads, free everything. Accepts NULL. */
+/* Stop and join the thread, free everything. Accepts NULL. */
 void ul_layer_pipe_close(struct ul_layer_pipe *pipe);
 void ul_layer_pipe_closep(struct ul_layer_pipe **pipe);
 
