@@ -121,6 +121,7 @@ static int prepare(struct ul_embedded *store, const char *key,
 		   const struct ul_snapshot_record *record, const char *labels,
 		   struct ul_err *err)
 {
+	bool is_view = record->kind == UL_SNAPSHOT_VIEW;
 	ul_cleanup(ul_closep) int fd = -1;
 	char above[UL_SNAPSHOT_DIR_MAX], dir[UL_SNAPSHOT_DIR_MAX], name[17];
 	const char *parent;
@@ -133,13 +134,16 @@ static int prepare(struct ul_embedded *store, const char *key,
 	if (!rc)
 		rc = dir_of(key, false, dir, err);
 	if (!rc)
-		rc = ul_snapshot_folder_make(store, parent,
-					     record->kind == UL_SNAPSHOT_VIEW,
-					     name, &fd, err);
+		rc = ul_snapshot_folder_make(store, parent, is_view, name, &fd,
+					     err);
+	if (!rc)
+		rc = ul_snapshot_folder_sync(fd, is_view, err);
 	if (!rc)
 		rc = prepare_lower(store, dir, record, fd, err);
 	if (!rc)
 		rc = ul_snapshot_folder_place(store, name, dir, err);
+	if (!rc)
+		rc = ul_snapshot_folders_sync(store, err);
 	if (rc)
 		return rc;
 	rc = record_one(store, key, record, labels, err);
@@ -360,45 +364,97 @@ int ul_snapshot_remove(struct ul_embedded *store, const char *key,
 	return rc ? ul_err_wrap(err, "removing snapshot \"%s\"", key) : 0;
 }
 
-static int adopt(struct ul_embedded *store, const char *ingest_name,
-		 const char *chain_id, const char *parent, struct ul_err *err)
+/* One that is there already wins. */
+static int layer_place(struct ul_embedded *store, struct ul_new_layer *layer,
+		       struct ul_err *err)
 {
-	struct ul_snapshot_record layer = {
+	struct ul_snapshot_record there;
+	char dir[UL_SNAPSHOT_DIR_MAX];
+	int rc = dir_of(layer->chain_id, true, dir, err), found;
+
+	if (!rc && *layer->parent)
+		rc = ul_record_key_check(layer->parent, UL_KEY_MAX_BYTES,
+					 "snapshot key", err);
+	if (rc)
+		return rc;
+	found = ul_snapshot_record_find(store, layer->chain_id, &there, err);
+	if (found < 0)
+		return found;
+	layer->was_there = found && (!there.is_unpacked ||
+				     !faccessat(store->snapshots_fd, dir, F_OK,
+						AT_SYMLINK_NOFOLLOW));
+	return layer->was_there ? 0
+				: ul_snapshot_folder_place(
+				      store, layer->ingest_name, dir, err);
+}
+
+/* In the transaction. The record may be there, and only the folder have been
+ * gone. */
+static int layer_record(struct ul_embedded *store,
+			const struct ul_new_layer *layer, struct ul_err *err)
+{
+	struct ul_snapshot_record record = {
 		.kind = UL_SNAPSHOT_COMMITTED,
 		.is_unpacked = true,
 	};
 	struct ul_snapshot_record there;
-	char dir[UL_SNAPSHOT_DIR_MAX];
-	int rc = dir_of(chain_id, true, dir, err), found;
+	int found;
 
-	if (rc)
-		return rc;
-	memcpy(layer.parent, parent, strlen(parent) + 1);
-	found = ul_snapshot_record_find(store, chain_id, &there, err);
-	if (found < 0)
-		return found;
-	if (found &&
-	    (!there.is_unpacked ||
-	     !faccessat(store->snapshots_fd, dir, F_OK, AT_SYMLINK_NOFOLLOW)))
-		return 1;
-	rc = ul_snapshot_folder_place(store, ingest_name, dir, err);
-	if (rc || found)
-		return rc;
-	return record_one(store, chain_id, &layer, "{}", err);
+	found = ul_snapshot_record_find(store, layer->chain_id, &there, err);
+	if (found)
+		return found < 0 ? found : 0;
+	memcpy(record.parent, layer->parent, strlen(layer->parent) + 1);
+	return ul_snapshot_record_add(store, layer->chain_id, &record, "{}",
+				      err);
 }
 
-int ul_snapshot_adopt_layer(struct ul_embedded *store, const char *ingest_name,
-			    const char *chain_id, const char *parent,
-			    struct ul_err *err)
+static int layers_record(struct ul_embedded *store,
+			 const struct ul_new_layer *layers, size_t count,
+			 struct ul_err *err)
 {
-	int rc = 0;
+	ul_cleanup(ul_db_rollbackp) struct ul_db *tx = NULL;
+	size_t i;
+	int rc = ul_embedded_change_begin(store, &tx, err);
 
-	if (*parent)
-		rc = ul_record_key_check(parent, UL_KEY_MAX_BYTES,
-					 "snapshot key", err);
+	for (i = 0; !rc && i < count; i++) {
+		if (!layers[i].was_there)
+			rc = layer_record(store, &layers[i], err);
+	}
+	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
+}
+
+static void layers_unplace(struct ul_embedded *store,
+			   const struct ul_new_layer *layers, size_t count)
+{
+	char dir[UL_SNAPSHOT_DIR_MAX];
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!layers[i].was_there &&
+		    ul_snapshot_dir_name(layers[i].chain_id, true, dir))
+			unplace(store, layers[i].chain_id, dir);
+	}
+}
+
+int ul_snapshot_adopt_layers(struct ul_embedded *store,
+			     struct ul_new_layer *layers, size_t count,
+			     struct ul_err *err)
+{
+	size_t i, placed = 0;
+	int rc = ul_snapshot_record_settle(store, err);
+
+	for (i = 0; !rc && i < count; i++) {
+		rc = layer_place(store, &layers[i], err);
+		if (rc)
+			ul_err_wrap(err, "layer %s", layers[i].chain_id);
+		placed += !rc && !layers[i].was_there;
+	}
+	if (!rc && placed)
+		rc = ul_snapshot_folders_sync(store, err);
+	if (!rc && placed)
+		rc = layers_record(store, layers, count, err);
 	if (!rc)
-		rc = ul_snapshot_record_settle(store, err);
-	if (!rc)
-		rc = adopt(store, ingest_name, chain_id, parent, err);
-	return rc < 0 ? ul_err_wrap(err, "keeping layer %s", chain_id) : rc;
+		return 0;
+	layers_unplace(store, layers, i);
+	return ul_err_wrap(err, "keeping unpacked layers");
 }

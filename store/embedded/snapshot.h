@@ -118,18 +118,25 @@ int ul_snapshot_mount_find(struct ul_embedded *store, const char *key,
 			   struct ul_err *err);
 void ul_snapshot_mount_release(struct ul_snapshot_mount *mount);
 
+/* A folder that unpack has filled and synced, to become a layer. */
+struct ul_new_layer {
+	const char *ingest_name; /* it is ingest/NAME */
+	const char *chain_id;
+	const char *parent; /* the chain ID below, or "" */
+	bool was_there;     /* out: the folder is left to the caller */
+};
+
 /*
- * Register a folder that unpack has filled and synced: ingest/NAME becomes
- * snapshots/layer-<chain>, then the record. A layer that is there already
- * wins: the new folder is left to the caller. Under the lock; the caller
- * keeps its own lock on the folder until then.
- * Returns: 0; 1 (was there already; perhaps as a snapshot that a user has
- *          committed under that name: see is_unpacked for its folder);
- *          UL_E_CORRUPT (no chain ID); UL_E_BUSY; UL_E_IO; UL_E_DB;
+ * Register layers, those below first, all or none: each ingest/NAME becomes
+ * snapshots/layer-<chain>, then they are recorded. A layer that is there
+ * already wins (perhaps as a snapshot that a user has committed under that
+ * name: see is_unpacked for its folder). Under the lock; the caller keeps its
+ * own locks on the folders until then.
+ * Returns: 0; UL_E_CORRUPT (no chain ID); UL_E_BUSY; UL_E_IO; UL_E_DB;
  *          UL_E_NOMEM.
  */
-int ul_snapshot_adopt_layer(struct ul_embedded *store, const char *ingest_name,
-			    const char *chain_id, const char *parent,
-			    struct ul_err *err);
+int ul_snapshot_adopt_layers(struct ul_embedded *store,
+			     struct ul_new_layer *layers, size_t count,
+			     struct ul_err *err);
 
 #endif

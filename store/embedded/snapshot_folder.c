@@ -28,7 +28,7 @@ static int set_top(int dir_fd, const struct stat *like, struct ul_err *err)
 		return ul_err_sys(err, "set the owner of fs");
 	if (fchmod(fd, like->st_mode & 07777))
 		return ul_err_sys(err, "set the mode of fs");
-	return ul_fd_sync(fd, "fs", err);
+	return 0;
 }
 
 static int top_of(struct ul_embedded *store, const char *parent_dir,
@@ -53,29 +53,14 @@ static int top_of(struct ul_embedded *store, const char *parent_dir,
 	return ul_err_sys(err, "stat %s/snapshots/%s", store->path, path);
 }
 
-static int work_make(int dir_fd, struct ul_err *err)
-{
-	ul_cleanup(ul_closep) int fd = -1;
-	int rc;
-
-	if (mkdirat(dir_fd, "work", 0700))
-		return ul_err_sys(err, "make directory work");
-	rc = ul_dir_open(dir_fd, "work", &fd, err);
-	return rc ? rc : ul_fd_sync(fd, "work", err);
-}
-
 static int folder_fill(int dir_fd, const struct stat *top, bool is_view,
 		       struct ul_err *err)
 {
-	int rc = 0;
-
 	if (mkdirat(dir_fd, "fs", 0700))
 		return ul_err_sys(err, "make directory fs");
-	if (!is_view)
-		rc = work_make(dir_fd, err);
-	if (!rc)
-		rc = set_top(dir_fd, top, err);
-	return rc ? rc : ul_fd_sync(dir_fd, "snapshot folder", err);
+	if (!is_view && mkdirat(dir_fd, "work", 0700))
+		return ul_err_sys(err, "make directory work");
+	return set_top(dir_fd, top, err);
 }
 
 /* What was made so far holds nothing; another one is made next time. */
@@ -111,6 +96,23 @@ int ul_snapshot_folder_make(struct ul_embedded *store, const char *parent_dir,
 	return 0;
 }
 
+static int sync_below(int dir_fd, const char *name, struct ul_err *err)
+{
+	ul_cleanup(ul_closep) int fd = -1;
+	int rc = ul_dir_open(dir_fd, name, &fd, err);
+
+	return rc ? rc : ul_fd_sync(fd, name, err);
+}
+
+int ul_snapshot_folder_sync(int folder_fd, bool is_view, struct ul_err *err)
+{
+	int rc = sync_below(folder_fd, "fs", err);
+
+	if (!rc && !is_view)
+		rc = sync_below(folder_fd, "work", err);
+	return rc ? rc : ul_fd_sync(folder_fd, "snapshot folder", err);
+}
+
 static int set_aside(struct ul_embedded *store, const char *dir,
 		     struct ul_err *err)
 {
@@ -132,7 +134,7 @@ static int move_in(struct ul_embedded *store, int from_fd, const char *from,
 	if (!rc && renameat(from_fd, from, store->snapshots_fd, dir))
 		rc = ul_err_sys(err, "rename %s to %s/snapshots/%s", from,
 				store->path, dir);
-	return rc ? rc : ul_fd_sync(store->snapshots_fd, "snapshots", err);
+	return rc;
 }
 
 int ul_snapshot_folder_place(struct ul_embedded *store, const char *ingest_name,
@@ -144,5 +146,12 @@ int ul_snapshot_folder_place(struct ul_embedded *store, const char *ingest_name,
 int ul_snapshot_folder_rename(struct ul_embedded *store, const char *from,
 			      const char *to, struct ul_err *err)
 {
-	return move_in(store, store->snapshots_fd, from, to, err);
+	int rc = move_in(store, store->snapshots_fd, from, to, err);
+
+	return rc ? rc : ul_snapshot_folders_sync(store, err);
+}
+
+int ul_snapshot_folders_sync(struct ul_embedded *store, struct ul_err *err)
+{
+	return ul_fd_sync(store->snapshots_fd, "snapshots", err);
 }

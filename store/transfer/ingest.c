@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/flusher.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/embedded/store.h"
@@ -40,6 +41,7 @@ void ul_ingest_release(struct ul_ingest *ingest)
 {
 	if (*ingest->name)
 		folder_remove(ingest);
+	ul_flusher_close(ingest->flusher);
 	ul_closep(&ingest->fd);
 	ul_map_release(&ingest->by_digest);
 	free(ingest->held);
@@ -64,6 +66,8 @@ int ul_ingest_open(struct ul_embedded *store, bool is_verifying,
 	if (!ingest.block)
 		return ul_err_nomem(err);
 	rc = ul_embedded_ingest_folder(store, ingest.name, &ingest.fd, err);
+	if (!rc)
+		rc = ul_flusher_open(ingest.fd, &ingest.flusher, err);
 	if (!rc)
 		rc = ul_ingest_trash_list(store, &ingest.arena, &ingest.trashed,
 					  &ingest.trashed_count, err);
@@ -295,9 +299,11 @@ static int block_take(struct adding *adding, size_t len, uint64_t size_bytes,
 		return length_failed(size_bytes, true, size_bytes, err);
 	ul_hash_update(&adding->hash, ingest->block, len);
 	adding->done_bytes += len;
-	if (adding->fd >= 0 &&
-	    ul_fd_write_all(adding->fd, ingest->block, len, err))
+	if (adding->fd < 0)
+		return 0;
+	if (ul_fd_write_all(adding->fd, ingest->block, len, err))
 		return ul_err_wrap(err, "%s/ingest", ingest->store->path);
+	ul_flusher_add(ingest->flusher, len);
 	return 0;
 }
 
@@ -518,9 +524,10 @@ int ul_ingest_blob_read(const struct ul_ingest *ingest,
 
 int ul_ingest_sync(struct ul_ingest *ingest, struct ul_err *err)
 {
+	int rc;
+
 	if (!ingest->written_bytes)
 		return 0;
-	return syncfs(ingest->fd)
-		   ? ul_err_sys(err, "sync %s/ingest", ingest->store->path)
-		   : 0;
+	rc = ul_flusher_finish(ingest->flusher, err);
+	return rc ? ul_err_wrap(err, "%s/ingest", ingest->store->path) : 0;
 }

@@ -20,6 +20,7 @@
 struct ul_buf;
 struct ul_embedded;
 struct ul_err;
+struct ul_flusher;
 
 enum { UL_INGEST_BLOCK_BYTES = 1 << 20 };
 
@@ -56,6 +57,7 @@ struct ul_ingest {
 	size_t trashed_count;
 	struct ul_arena arena;
 	char *block; /* owned, UL_INGEST_BLOCK_BYTES: what is being copied */
+	struct ul_flusher *flusher; /* owned; NULL without a folder */
 	uint64_t written_bytes;
 };
 #define UL_INGEST_INIT ((struct ul_ingest){ .fd = -1 })

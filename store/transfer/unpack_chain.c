@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/flusher.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/remove.h"
@@ -18,6 +19,9 @@
 #include "store/oci/config.h"
 #include "store/transfer/layer.h"
 #include "store/transfer/unpack.h"
+
+/* About so many bytes become of one that was packed. */
+enum { GROWTH = 3 };
 
 struct link {
 	char chain_id[UL_DIGEST_TEXT_MAX];
@@ -35,6 +39,8 @@ struct chain {
 	struct link *links; /* owned; base layer first */
 	size_t len;
 	uint64_t total_bytes, done_bytes;
+	struct ul_flusher *flusher; /* owned */
+	uint64_t flushed_bytes;     /* of those done, told to it */
 	int lower_fds[UL_IMAGE_MAX_LAYERS];
 };
 
@@ -57,6 +63,7 @@ static void chain_release(struct chain *chain)
 		ul_closep(&link->folder_fd);
 	}
 	free(chain->links);
+	ul_flusher_close(chain->flusher);
 }
 
 static int chain_init(struct chain *chain, struct ul_err *err)
@@ -157,12 +164,15 @@ static int chain_look_locked(struct chain *chain,
 
 static bool on_packed(void *arg, uint64_t packed_bytes)
 {
-	const struct chain *chain = arg;
+	struct chain *chain = arg;
 	const struct ul_unpack_options *options = chain->options;
+	uint64_t done_bytes = chain->done_bytes + packed_bytes;
 
+	ul_flusher_add(chain->flusher,
+		       GROWTH * (done_bytes - chain->flushed_bytes));
+	chain->flushed_bytes = done_bytes;
 	return !options->progress ||
-	       options->progress(options->arg, chain->done_bytes + packed_bytes,
-				 chain->total_bytes);
+	       options->progress(options->arg, done_bytes, chain->total_bytes);
 }
 
 static int link_apply(struct chain *chain, size_t at,
@@ -230,33 +240,57 @@ static int link_expect(const struct ul_snapshots *snapshots,
 			  link->chain_id);
 }
 
+/* The new ones, from below, and what they were found to be. */
+static int links_adopt(struct chain *chain, struct ul_new_layer *layers,
+		       struct ul_unpack_result *result, struct ul_err *err)
+{
+	struct link *links[UL_IMAGE_MAX_LAYERS];
+	size_t i, count = 0;
+	int rc;
+
+	for (i = 0; i < chain->len; i++) {
+		struct link *link = &chain->links[i];
+
+		if (link->folder_fd < 0)
+			continue;
+		links[count] = link;
+		layers[count++] = (struct ul_new_layer){
+			.ingest_name = link->name,
+			.chain_id = link->chain_id,
+			.parent = i ? chain->links[i - 1].chain_id : "",
+		};
+	}
+	rc = ul_snapshot_adopt_layers(chain->store, layers, count, err);
+	if (rc)
+		return rc;
+	for (i = 0; i < count; i++) {
+		/* Where another was faster, ours is removed. */
+		if (!layers[i].was_there)
+			links[i]->name[0] = '\0';
+		result->new_layers += !layers[i].was_there;
+		result->reused_layers += layers[i].was_there;
+	}
+	return 0;
+}
+
 static int chain_adopt(struct chain *chain, struct ul_unpack_result *result,
 		       struct ul_err *err)
 {
 	ul_cleanup(ul_snapshots_release) struct ul_snapshots snapshots =
 	    UL_SNAPSHOTS_INIT;
+	ul_cleanup(ul_freep) struct ul_new_layer *layers =
+	    ul_calloc(chain->len, sizeof *layers);
 	size_t i;
-	int rc = ul_snapshots_load(chain->store, &snapshots, err);
+	int rc;
 
+	if (!layers)
+		return ul_err_nomem(err);
+	rc = ul_snapshots_load(chain->store, &snapshots, err);
 	for (i = 0; !rc && i < chain->len; i++) {
 		if (chain->links[i].folder_fd < 0)
 			rc = link_expect(&snapshots, &chain->links[i], err);
 	}
-	for (i = 0; rc >= 0 && i < chain->len; i++) {
-		struct link *link = &chain->links[i];
-
-		if (link->folder_fd < 0)
-			continue;
-		rc = ul_snapshot_adopt_layer(
-		    chain->store, link->name, link->chain_id,
-		    i ? chain->links[i - 1].chain_id : "", err);
-		/* 1: another was faster, ours is removed. */
-		if (!rc)
-			link->name[0] = '\0';
-		result->new_layers += rc == 0;
-		result->reused_layers += rc == 1;
-	}
-	return rc < 0 ? rc : 0;
+	return rc ? rc : links_adopt(chain, layers, result, err);
 }
 
 static int chain_place(struct chain *chain, struct ul_unpack_result *result,
@@ -265,8 +299,9 @@ static int chain_place(struct chain *chain, struct ul_unpack_result *result,
 	ul_cleanup(ul_embedded_unlockp) struct ul_embedded *locked = NULL;
 	int rc;
 
-	if (syncfs(chain->store->ingest_fd))
-		return ul_err_sys(err, "sync %s/ingest", chain->store->path);
+	rc = ul_flusher_finish(chain->flusher, err);
+	if (rc)
+		return ul_err_wrap(err, "%s/ingest", chain->store->path);
 	rc = ul_embedded_lock(chain->store, err);
 	if (rc)
 		return rc;
@@ -303,6 +338,8 @@ int ul_unpack_chain(struct ul_embedded *store,
 		rc = chain_look_locked(&chain, result, err);
 	if (rc || is_complete(&chain))
 		return rc;
-	rc = chain_apply(&chain, result, err);
+	rc = ul_flusher_open(store->ingest_fd, &chain.flusher, err);
+	if (!rc)
+		rc = chain_apply(&chain, result, err);
 	return rc ? rc : chain_place(&chain, result, err);
 }

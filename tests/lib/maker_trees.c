@@ -95,6 +95,7 @@ static void unpack_layer(struct maker *maker, const char *chain,
 {
 	struct ul_err err = UL_ERR_INIT;
 	char name[32];
+	struct ul_new_layer layer = { name, chain, parent, false };
 
 	if (!access(maker_path(maker, "snapshots/layer-%s", chain + 7), F_OK))
 		return;
@@ -104,8 +105,7 @@ static void unpack_layer(struct maker *maker, const char *chain,
 	maker_dir(maker_path(maker, "ingest/%s/work", name));
 	maker_dir(maker_path(maker, "ingest/%s/fs", name));
 	tree_fill(maker, maker_path(maker, "ingest/%s/fs", name), 0);
-	if (ul_snapshot_adopt_layer(maker->store, name, chain, parent, &err) <
-	    0)
+	if (ul_snapshot_adopt_layers(maker->store, &layer, 1, &err))
 		maker_die("%s", err.msg);
 }
 

@@ -125,6 +125,7 @@ struct ul_embedded *store_fixture_locked(struct store_fixture *fixture)
 void store_fixture_layer(struct store_fixture *fixture, const char *chain_id,
 			 const char *parent)
 {
+	struct ul_new_layer layer = { "layer", chain_id, parent, false };
 	struct ul_err err = UL_ERR_INIT;
 
 	assert_int_equal(mkdir(store_path(fixture, "ingest/layer"), 0700), 0);
@@ -132,8 +133,7 @@ void store_fixture_layer(struct store_fixture *fixture, const char *chain_id,
 			 0);
 	file_write(store_path(fixture, "ingest/layer/fs/f-%.4s", chain_id + 7),
 		   chain_id);
-	if (ul_snapshot_adopt_layer(fixture->store, "layer", chain_id, parent,
-				    &err))
+	if (ul_snapshot_adopt_layers(fixture->store, &layer, 1, &err))
 		fail_msg("%s", err.msg);
 }
 

@@ -43,6 +43,15 @@ void snapshot_commit(struct ul_embedded *store, const char *name,
 		fail_msg("%s", err.msg);
 }
 
+int snapshot_adopt(struct ul_embedded *store, const char *ingest_name,
+		   const char *chain_id, const char *parent, struct ul_err *err)
+{
+	struct ul_new_layer layer = { ingest_name, chain_id, parent, false };
+	int rc = ul_snapshot_adopt_layers(store, &layer, 1, err);
+
+	return rc ? rc : layer.was_there;
+}
+
 struct ul_snapshots snapshots_load(struct ul_embedded *store)
 {
 	struct ul_snapshots list = UL_SNAPSHOTS_INIT;

@@ -20,6 +20,11 @@ void snapshot_view(struct ul_embedded *store, const char *key,
 void snapshot_commit(struct ul_embedded *store, const char *name,
 		     const char *key);
 
+/* As ul_snapshot_adopt_layers() of one; 1: it was there. */
+int snapshot_adopt(struct ul_embedded *store, const char *ingest_name,
+		   const char *chain_id, const char *parent,
+		   struct ul_err *err);
+
 /* All of them; by ul_snapshots_release(). */
 struct ul_snapshots snapshots_load(struct ul_embedded *store);
 bool snapshot_is_listed(struct ul_embedded *store, const char *key);

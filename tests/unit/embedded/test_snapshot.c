@@ -275,23 +275,59 @@ static void test_snapshot__is_adopted_once(void **state)
 	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
 		    CHAIN_1);
 	assert_int_equal(mkdir(store_path(fixture, "ingest/again"), 0700), 0);
-	assert_int_equal(
-	    ul_snapshot_adopt_layer(store, "again", CHAIN_1, "", &err), 1);
+	assert_int_equal(snapshot_adopt(store, "again", CHAIN_1, "", &err), 1);
 	assert_true(path_exists(store_path(fixture, "ingest/again")));
-	assert_int_equal(
-	    ul_snapshot_adopt_layer(store, "again", "app", "", &err),
-	    UL_E_CORRUPT);
+	assert_int_equal(snapshot_adopt(store, "again", "app", "", &err),
+			 UL_E_CORRUPT);
 	/* A user's snapshot of that name wins too. */
 	snapshot_prepare(store, "a", CHAIN_2);
 	snapshot_commit(store, CHAIN_3, "a");
+	assert_int_equal(snapshot_adopt(store, "again", CHAIN_3, CHAIN_2, &err),
+			 1);
 	assert_int_equal(
-	    ul_snapshot_adopt_layer(store, "again", CHAIN_3, CHAIN_2, &err), 1);
-	assert_int_equal(
-	    ul_snapshot_adopt_layer(store, "missing",
-				    "sha256:44444444444444444444444444444444"
-				    "44444444444444444444444444444444",
-				    "", &err),
+	    snapshot_adopt(store, "missing",
+			   "sha256:44444444444444444444444444444444"
+			   "44444444444444444444444444444444",
+			   "", &err),
 	    UL_E_IO);
+}
+
+static void test_snapshot__layers_are_adopted_all_or_none(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct ul_embedded *store = store_fixture_locked(fixture);
+	struct ul_err err = UL_ERR_INIT;
+	struct ul_new_layer layers[] = {
+		{ "one", CHAIN_1, "", false },
+		{ "two", CHAIN_2, CHAIN_1, false },
+		{ "three", CHAIN_3, CHAIN_2, false },
+	};
+	int64_t generation = store->generation;
+
+	assert_int_equal(mkdir(store_path(fixture, "ingest/one"), 0700), 0);
+	assert_int_equal(mkdir(store_path(fixture, "ingest/two"), 0700), 0);
+	assert_int_equal(ul_snapshot_adopt_layers(store, layers, 3, &err),
+			 UL_E_IO);
+	assert_non_null(strstr(err.msg, CHAIN_3));
+	assert_false(snapshot_is_listed(store, CHAIN_1));
+	assert_int_equal(dir_count(store_path(fixture, "snapshots")), 0);
+	assert_int_equal(store->generation, generation);
+
+	store_fixture_layer(fixture, CHAIN_2, CHAIN_1);
+	generation = store->generation;
+	assert_int_equal(mkdir(store_path(fixture, "ingest/one"), 0700), 0);
+	assert_int_equal(mkdir(store_path(fixture, "ingest/two"), 0700), 0);
+	assert_int_equal(mkdir(store_path(fixture, "ingest/three"), 0700), 0);
+	assert_int_equal(ul_snapshot_adopt_layers(store, layers, 3, &err), 0);
+	assert_false(layers[0].was_there);
+	assert_true(layers[1].was_there);
+	assert_false(layers[2].was_there);
+	assert_true(snapshot_is_listed(store, CHAIN_1));
+	assert_true(snapshot_is_listed(store, CHAIN_3));
+	assert_true(path_exists(store_path(fixture, "ingest/two")));
+	assert_int_equal(dir_count(store_path(fixture, "snapshots")), 3);
+	/* One change, whatever their number. */
+	assert_int_equal(store->generation, generation + 1);
 }
 
 static void test_snapshot__names_its_kinds(void **state)
@@ -320,6 +356,7 @@ int main(void)
 		SNAPSHOT_TEST(takes_its_leases_along),
 		SNAPSHOT_TEST(goes_with_its_folder),
 		SNAPSHOT_TEST(is_adopted_once),
+		SNAPSHOT_TEST(layers_are_adopted_all_or_none),
 		SNAPSHOT_TEST(names_its_kinds),
 	};
 

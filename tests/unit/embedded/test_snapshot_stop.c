@@ -36,8 +36,7 @@ static void test_snapshot__is_adopted_over_what_has_no_record(void **state)
 	    rename(store_path(fixture, "snapshots/layer-%s", HEX_1),
 		   store_path(fixture, "ingest/b")),
 	    0);
-	assert_int_equal(ul_snapshot_adopt_layer(store, "b", CHAIN_1, "", &err),
-			 0);
+	assert_int_equal(snapshot_adopt(store, "b", CHAIN_1, "", &err), 0);
 	file_expect(store_path(fixture, "snapshots/layer-%s/fs/f-1111", HEX_1),
 		    CHAIN_1);
 }
