@@ -461,18 +461,38 @@ static bool pool_is_busy(struct ul_dirpool *pool)
 	return is_busy;
 }
 
+/* What the calling thread has made the disk read, in the kernel's units. */
+static long inblock_read(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_inblock;
+}
+
+/* What is in memory keeps few threads busy; those that wait for a disk leave
+ * it and the processors room for more. */
+static size_t pool_wanted(const struct ul_dirpool *pool)
+{
+	if (!pool->warm_count || inblock_read() > pool->inblock)
+		return pool->thread_count;
+	return pool->warm_count;
+}
+
 /* Start the others once it pays. Without them all is done here. */
 static void pool_start(struct ul_dirpool *pool)
 {
 	sigset_t all, before;
+	size_t wanted;
 
-	if (pool->started || !pool_is_busy(pool))
+	if (pool->started == pool->thread_count || !pool_is_busy(pool))
+		return;
+	wanted = pool_wanted(pool);
+	if (pool->started >= wanted)
 		return;
 	/* Signals stay with the threads that expect them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (pool->started = 1; pool->started < pool->thread_count;
-	     pool->started++) {
+	for (; pool->started < wanted; pool->started++) {
 		struct ul_dirpool_worker *worker =
 		    &pool->workers[pool->started];
 
@@ -493,6 +513,8 @@ static void pool_init(struct ul_dirpool *pool)
 	pthread_cond_init(&pool->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	pool->kept_max = kept_max();
+	pool->started = 1;
+	pool->inblock = inblock_read();
 	for (i = 0; i < pool->thread_count; i++) {
 		struct ul_dirpool_worker *worker = &pool->workers[i];
 

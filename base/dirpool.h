@@ -72,6 +72,7 @@ struct ul_dirpool {
 	int dirfd;
 	size_t tree_count;
 	size_t thread_count; /* 0: chosen; afterwards the number chosen */
+	size_t warm_count;   /* of those, when no disk is read; 0: all */
 
 	/* The engine's. */
 	struct ul_dirpool_worker *workers; /* owned during a run */
@@ -83,6 +84,7 @@ struct ul_dirpool {
 	size_t active;
 	size_t sleeping;
 	size_t started;
+	long inblock; /* what the caller's thread had read before */
 	int64_t tick_mono_ns;
 	atomic_int kept_count;
 	int kept_max;

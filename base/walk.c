@@ -14,6 +14,9 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+/* Where the disk has to be read: it answers so many at once. */
+enum { COLD_THREADS = 12 };
+
 /* One name of an inode that has several. */
 struct walk_name {
 	size_t tree;
@@ -570,6 +573,8 @@ static int walk_run(struct walk *walk, int dirfd, struct ul_err *err)
 		.dirfd = dirfd,
 		.tree_count = walk->count,
 		.thread_count = walk->found_count,
+		.warm_count =
+		    walk->options->thread_count ? 0 : ul_dirpool_threads(0),
 	};
 	int rc;
 
@@ -615,8 +620,9 @@ int ul_walk(int dirfd, struct ul_walk_tree *trees, size_t count,
 
 	for (i = 0; i < count; i++)
 		tree_reset(&trees[i]);
-	walk.found_count =
-	    ul_dirpool_threads((size_t)walk.options->thread_count);
+	walk.found_count = ul_dirpool_threads(
+	    walk.options->thread_count ? (size_t)walk.options->thread_count
+				       : COLD_THREADS);
 	rc = walk_run(&walk, dirfd, err);
 	if (rc)
 		ul_walk_trees_release(trees, count);

@@ -52,7 +52,7 @@ struct ul_walk_tree {
 };
 
 struct ul_walk_options {
-	int thread_count; /* 0: chosen (8 at most) */
+	int thread_count; /* 0: chosen (8 at most; 12 on a cold disk) */
 	/* Leave out what we have no right to read, and only say so. */
 	bool skip_denied;
 	/* Called now and then from one thread at a time; may be NULL. Return
