@@ -9,10 +9,16 @@ class Wrong(Exception):
     """Something that must not be."""
 
 
+# What a sanitizer says, whatever exit status it gives.
+FAULTS = (b"Sanitizer", b": runtime error: ")
+
+
 class Run:
     """One run of a program."""
 
     def __init__(self, done):
+        if any(fault in done.stderr for fault in FAULTS):
+            raise Wrong(done.stderr.decode(errors="replace"))
         self.status = done.returncode
         self.said = (done.stdout + done.stderr).decode(errors="replace")
         self.out = done.stdout
