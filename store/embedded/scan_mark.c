@@ -160,7 +160,8 @@ static const char *broken_remedy(const struct ul_scan *scan, uint32_t at)
 		return "put the file itself in its place";
 	return scan->store->form->is_ours
 		   ? "import its image again, which replaces it"
-		   : "copy its image again, which replaces it";
+		   /* Who copies reuses what is there, broken or not. */
+		   : "set it aside (verify --repair) and copy its image again";
 }
 
 /* A reachable manifest that is damaged has unknown references. */

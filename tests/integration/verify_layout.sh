@@ -133,7 +133,8 @@ sed -i 's/schemaVersion/sChemaVersion/' "$blobs/$manifest"
 untouched verify --repair
 ended 1
 found "^damage blob sha256:$manifest: does not have its digest; it was changed within"
-ours gc --quiet >/dev/null 2>&1 && fail "$what: gc ran"
+ours gc --quiet >/dev/null 2>talk && fail "$what: gc ran"
+grep -q 'set it aside (verify --repair)' talk || fail "$what: $(cat talk)"
 verify --repair --grace 0
 ended 1
 [ -e "$aside/sha256-$manifest" ] || fail "$what: not kept"
