@@ -65,17 +65,18 @@ static void test_terminal__collects_answers_and_talk(void **state)
 	struct collected collected = { .out = NULL };
 	struct ul_cli cli = { .quiet = false };
 	struct ul_err err = UL_ERR_INIT;
+	json_t *json = json_pack("{s:i}", "version", 1);
 
 	(void)state;
 	collect(&collected);
 	ul_cli_print("%d images\n", 3);
 	ul_cli_say(&cli, "note: %s", "two");
-	assert_int_equal(
-	    ul_cli_print_json(json_pack("{s:i}", "version", 1), &err), 0);
+	assert_int_equal(ul_cli_print_json(json, &err), 0);
 	ul_err_set(&err, UL_E_IO, "a disk failed");
 	assert_int_equal(ul_cli_fail(&err), UL_EXIT_FAILED);
 	collected_expect(&collected, "3 images\n{\"version\":1}\n",
 			 "note: two\nullage: a disk failed\n");
+	json_decref(json);
 }
 
 static void test_terminal__cuts_tables_to_the_reader(void **state)
