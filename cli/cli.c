@@ -247,6 +247,8 @@ static void error_print(const char *fmt, ...)
 int ul_cli_fail(const struct ul_err *err)
 {
 	fflush(ul_terminal()->out);
+	if (ul_terminal()->error_code)
+		*ul_terminal()->error_code = err->code;
 	if (err->code == UL_E_CANCELED)
 		error_print("interrupted");
 	else

@@ -42,7 +42,9 @@ struct ul_cli {
 	bool is_state_named;    /* by that or ULLAGE_STATE */
 	/* --config, ULLAGE_CONFIG, else the usual one. */
 	const char *config_path;
-	bool is_config_named;     /* by one of the first two */
+	bool is_config_named;    /* by one of the first two */
+	const char *config_text; /* borrowed: read instead of the file */
+	size_t config_text_len;
 	struct ul_config *config; /* owned; NULL: there is no file */
 	bool makes_store;         /* set by commands that put something in: a
 				     store is made where there is none */
@@ -84,9 +86,9 @@ struct ul_command {
 	const struct ul_option *options; /* ends with name NULL; or NULL */
 	/* "lease create" and its like, ends with NULL; or NULL. */
 	const struct ul_command *const *subcommands;
-	bool is_collecting; /* --now, --exclusive, --orphans mean something */
-	bool is_transfer;   /* lives in ullage-transfer */
-	bool is_embedded;   /* works on the embedded store alone */
+	bool is_collecting;  /* --now, --exclusive, --orphans mean something */
+	const char *program; /* that it lives in: "ullage-transfer"; or NULL */
+	bool is_embedded;    /* works on the embedded store alone */
 	/* argv[0] is the first argument after the command's name. NULL in
 	 * ullage for what only ullage-transfer has, and with subcommands. */
 	int (*run)(struct ul_cli *cli, int argc, char **argv);

@@ -168,6 +168,6 @@ const struct ul_command ul_cmd_export = {
 		    "ullage export app:1 app:2 -o - | docker load\n"
 		    "hand two images to the Docker daemon\n",
 	.options = options,
-	.is_transfer = true,
+	.program = "ullage-transfer",
 	.run = export_run,
 };

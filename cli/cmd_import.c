@@ -272,6 +272,6 @@ const struct ul_command ul_cmd_import = {
 		    "ullage import build-output --name app:dev --replace\n"
 		    "a layout that BuildKit wrote, under the name app:dev\n",
 	.options = options,
-	.is_transfer = true,
+	.program = "ullage-transfer",
 	.run = import_run,
 };

@@ -107,6 +107,6 @@ const struct ul_command ul_cmd_unpack = {
 		    "ullage unpack --platform linux/arm64 app:2\n"
 		    "that one alone\n",
 	.options = options,
-	.is_transfer = true,
+	.program = "ullage-transfer",
 	.run = unpack_run,
 };

@@ -392,6 +392,6 @@ const struct ul_command ul_cmd_verify = {
 		    "ullage --store oci:cache verify --repair --grace 0\n"
 		    "a cache that nobody else writes just now\n",
 	.options = options,
-	.is_transfer = true,
+	.program = "ullage-transfer",
 	.run = verify_run,
 };

@@ -30,4 +30,12 @@ extern const struct ul_command ul_cmd_verify;
 #define UL_SUMMARY_EXPORT "write images to an archive"
 #define UL_SUMMARY_UNPACK "unpack the layers of images into snapshots"
 
+/* In ullage-service only. */
+extern const struct ul_command ul_cmd_serve;
+#define UL_SUMMARY_SERVE "serve the stores on a socket"
+
+/* All that this program has or runs, in the order of the help; ends with
+ * NULL. */
+extern const struct ul_command *const ul_commands[];
+
 #endif

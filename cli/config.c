@@ -101,6 +101,9 @@ int ul_cli_config_read(struct ul_cli *cli, struct ul_err *err)
 
 	if (cli->config || !cli->config_path || !*cli->config_path)
 		return 0;
+	if (cli->config_text)
+		return config_take(cli, cli->config_text, cli->config_text_len,
+				   err);
 	/* It may be a symlink: somebody's wish, as on the command line. */
 	if (!realpath(cli->config_path, real)) {
 		if (cli->is_config_named)

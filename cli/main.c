@@ -1,7 +1,7 @@
 /*
- * The table of commands. It is compiled twice: for ullage, which runs
- * ullage-transfer for what it lists but does not have, and for
- * ullage-transfer, which has everything.
+ * The table of commands. It is compiled three times: for ullage, which runs
+ * the other two for what it lists but does not have; for ullage-transfer, and
+ * for ullage-service, which has everything.
  */
 #include "cli/main.h"
 
@@ -9,23 +9,28 @@
 
 #include "cli/commands.h"
 
-#ifndef UL_TRANSFER
-#define TRANSFER(NAME, word)                                                   \
+#define ELSEWHERE(NAME, word, where)                                           \
 	(&(const struct ul_command){ .name = (word),                           \
 				     .summary = UL_SUMMARY_##NAME,             \
-				     .is_transfer = true })
-#define IMPORT TRANSFER(IMPORT, "import")
-#define EXPORT TRANSFER(EXPORT, "export")
-#define UNPACK TRANSFER(UNPACK, "unpack")
-#define VERIFY TRANSFER(VERIFY, "verify")
+				     .program = (where) })
+#ifndef UL_TRANSFER
+#define IMPORT ELSEWHERE(IMPORT, "import", "ullage-transfer")
+#define EXPORT ELSEWHERE(EXPORT, "export", "ullage-transfer")
+#define UNPACK ELSEWHERE(UNPACK, "unpack", "ullage-transfer")
+#define VERIFY ELSEWHERE(VERIFY, "verify", "ullage-transfer")
 #else
 #define IMPORT (&ul_cmd_import)
 #define EXPORT (&ul_cmd_export)
 #define UNPACK (&ul_cmd_unpack)
 #define VERIFY (&ul_cmd_verify)
 #endif
+#ifndef UL_SERVICE
+#define SERVE ELSEWHERE(SERVE, "serve", "ullage-service")
+#else
+#define SERVE (&ul_cmd_serve)
+#endif
 
-static const struct ul_command *const commands[] = {
+const struct ul_command *const ul_commands[] = {
 	/* Looking. */
 	&ul_cmd_df,
 	&ul_cmd_images,
@@ -49,10 +54,11 @@ static const struct ul_command *const commands[] = {
 	UNPACK,
 	/* Looking after it. */
 	VERIFY,
+	SERVE,
 	NULL,
 };
 
 int main(int argc, char **argv)
 {
-	return ul_cli_main(commands, argc, argv);
+	return ul_cli_main(ul_commands, argc, argv);
 }

@@ -31,4 +31,12 @@ const struct ul_command *ul_cli_subcommand(const struct ul_command *command,
 int ul_cli_main(const struct ul_command *const *commands, int argc,
 		char **argv);
 
+/*
+ * Run one command for somebody else: where the configuration and the state are
+ * comes from `like`; answer and talk go to this thread's terminal. argv[0] is
+ * not looked at. Returns the exit status. Thread: any, several at once.
+ */
+int ul_cli_run(const struct ul_command *const *commands,
+	       const struct ul_cli *like, int argc, char **argv);
+
 #endif

@@ -12,7 +12,7 @@
 #include "cli/terminal.h"
 #include "cli/text.h"
 
-enum { COMMANDS_MAX = 64 };
+enum { COMMANDS_MAX = 64, PROGRAM_MAX_BYTES = 64 };
 
 /*
  * A file that is opened must not become stdout. Written to, the stand-in
@@ -53,10 +53,10 @@ static int output_end(int status)
 	return status == UL_EXIT_DONE ? UL_EXIT_FAILED : status;
 }
 
-/* DIR of /proc/self/exe, then where it was installed. */
-static void transfer_exec(char **argv)
+/* In the folder of /proc/self/exe, then where it was installed. */
+static void program_exec(const char *program, char **argv)
 {
-	char path[4096 + sizeof "/ullage-transfer"];
+	char path[4096 + PROGRAM_MAX_BYTES];
 	ssize_t len = readlink("/proc/self/exe", path, 4096);
 	char *slash = NULL;
 
@@ -65,17 +65,22 @@ static void transfer_exec(char **argv)
 		slash = strrchr(path, '/');
 	}
 	if (slash) {
-		memcpy(slash, "/ullage-transfer", sizeof "/ullage-transfer");
+		snprintf(slash, PROGRAM_MAX_BYTES, "/%s", program);
 		execv(path, argv);
 	}
-	if (!slash || errno == ENOENT)
-		execv(UL_LIBEXEC_PATH "/ullage-transfer", argv);
+	if (slash && errno != ENOENT)
+		return;
+	snprintf(path, sizeof path, "%s/%s", UL_LIBEXEC_PATH, program);
+	execv(path, argv);
 }
 
-static int transfer_run(char **argv)
+static int program_run(const char *program, char **argv)
 {
-	transfer_exec(argv);
-	error_say("starting ullage-transfer", strerror(errno));
+	char what[PROGRAM_MAX_BYTES + 16];
+
+	program_exec(program, argv);
+	snprintf(what, sizeof what, "starting %s", program);
+	error_say(what, strerror(errno));
 	return UL_EXIT_FAILED;
 }
 
@@ -102,7 +107,7 @@ command_find(const struct ul_command *const *commands, const char *name)
 
 static bool is_elsewhere(const struct ul_command *command)
 {
-	return command->is_transfer && !command->run;
+	return command->program && !command->run;
 }
 
 /* `ullage help [COMMAND [SUBCOMMAND]]` */
@@ -119,7 +124,7 @@ static int help_run(const struct ul_command *const *commands, int argc,
 	if (!command)
 		return UL_EXIT_USAGE;
 	if (is_elsewhere(command))
-		return transfer_run(all);
+		return program_run(command->program, all);
 	if (argc > 1 && command->subcommands) {
 		command = ul_cli_subcommand(command, argv[1]);
 		if (!command)
@@ -153,7 +158,7 @@ static int command_run(struct ul_cli *cli, const struct ul_command *command,
 {
 	cli->command = command;
 	if (is_elsewhere(command))
-		return transfer_run(all);
+		return program_run(command->program, all);
 	/* Given before the command's name. */
 	if ((cli->now || cli->exclusive || cli->orphans) &&
 	    !command->is_collecting)
@@ -202,6 +207,31 @@ static int dispatch(struct ul_cli *cli,
 			   argv);
 }
 
+static int cli_end(struct ul_cli *cli, int status)
+{
+	if (cli->is_help_shown)
+		status = UL_EXIT_DONE;
+	else if (cli->is_misused)
+		status = UL_EXIT_USAGE;
+	ul_cli_release(cli);
+	return status;
+}
+
+int ul_cli_run(const struct ul_command *const *commands,
+	       const struct ul_cli *like, int argc, char **argv)
+{
+	struct ul_cli cli = {
+		.grace_s = -1,
+		.state_path = like->state_path,
+		.is_state_named = like->is_state_named,
+		.config_path = like->config_text ? like->config_path : NULL,
+		.config_text = like->config_text,
+		.config_text_len = like->config_text_len,
+	};
+
+	return cli_end(&cli, dispatch(&cli, commands, argc, argv));
+}
+
 int ul_cli_main(const struct ul_command *const *commands, int argc, char **argv)
 {
 	struct ul_err err = UL_ERR_INIT;
@@ -214,10 +244,5 @@ int ul_cli_main(const struct ul_command *const *commands, int argc, char **argv)
 	if (ul_cli_init(&cli, &err))
 		return ul_cli_fail(&err);
 	status = dispatch(&cli, commands, argc, argv);
-	if (cli.is_help_shown)
-		status = UL_EXIT_DONE;
-	else if (cli.is_misused)
-		status = UL_EXIT_USAGE;
-	ul_cli_release(&cli);
-	return output_end(status);
+	return output_end(cli_end(&cli, status));
 }

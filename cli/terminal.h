@@ -26,6 +26,7 @@ struct ul_terminal {
 	/* NULL: this process's own, with signals and a line on the terminal. */
 	ul_terminal_progress *progress;
 	void *progress_arg;
+	int *error_code; /* set to that of each error that is said; or NULL */
 };
 
 /* This thread's: stdout and stderr unless another was set. Never NULL. */

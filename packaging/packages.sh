@@ -1,8 +1,9 @@
 # The Debian packages that building and testing need, in one place.
 build_packages="gcc cmake ninja-build pkg-config libsqlite3-dev libjansson-dev
-libxxhash-dev libzstd-dev libssl-dev libarchive-dev libisal-dev libcmocka-dev"
+libxxhash-dev libzstd-dev libssl-dev libarchive-dev libisal-dev libcmocka-dev
+libev-dev libmicrohttpd-dev libsystemd-dev"
 tour_packages="skopeo jq sqlite3 zstd"
-test_packages="skopeo umoci jq sqlite3 zstd clang clang-format libclang-rt-14-dev
+test_packages="skopeo umoci curl jq sqlite3 zstd clang clang-format libclang-rt-14-dev
 e2fsprogs xfsprogs btrfs-progs mount util-linux attr libcap2-bin acl man-db
 bash-completion expect strace xxd python3 procps tzdata"
 # The tests start one of their own; any will do, and Debian's would take the

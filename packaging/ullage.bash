@@ -32,7 +32,7 @@ _ullage_value() {
 	--state)
 		_ullage_files -d
 		;;
-	--plan | --output | -o | --config)
+	--plan | --output | -o | --config | --socket)
 		_ullage_files -f
 		;;
 	--store)
@@ -77,6 +77,7 @@ _ullage_options() {
 	export) echo "$shared --output" ;;
 	unpack) echo "$shared --platform" ;;
 	verify) echo "$shared --deep --repair" ;;
+	serve) echo "$shared --socket" ;;
 	*) echo "$shared" ;;
 	esac
 }
@@ -116,7 +117,7 @@ _ullage_operands() {
 
 _ullage() {
 	local commands='df images why gc prune undo history tag untag pin unpin
-		lease snapshot import export unpack verify help'
+		lease snapshot import export unpack verify serve help'
 	local cur=${COMP_LINE:0:COMP_POINT} ullage=("$1") words word
 	local command= sub= count=0 previous=
 

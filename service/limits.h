@@ -80,4 +80,8 @@
 #define UL_CONFIG_IDLE_MIN_S 1
 #define UL_CONFIG_IDLE_MAX_S 3600
 
+/* Nesting of a request's JSON: an object with lists, and room to say what is
+ * wrong about more. */
+#define UL_REQUEST_MAX_DEPTH 8
+
 #endif

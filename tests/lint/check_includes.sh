@@ -56,7 +56,9 @@ cd "$1"
 			where = "^base/digest\\.c$"
 		else if (header ~ /^xxhash/)
 			where = "\\.c$"
-		else if (header ~ /^(ev|curl|nghttp2|microhttpd)/)
+		else if (header ~ /^(ev\.h|microhttpd|systemd\/)/)
+			where = "^service/[a-z_]*\\.c$"
+		else if (header ~ /^(curl|nghttp2)/)
 			where = "^$"
 		if (where != "" && FILENAME !~ where)
 			wrong("<" header "> has no place here")

@@ -5,3 +5,6 @@ ul_unit_test(service config_pages ul_service PkgConfig::jansson)
 target_compile_definitions(unit_service_config_pages PRIVATE
                            UL_SOURCE="${CMAKE_SOURCE_DIR}")
 ul_unit_test(service config_place ul_service)
+ul_unit_test(service peer ul_serving)
+ul_unit_test(service route ul_serving)
+ul_unit_test(service workers ul_serving ${UL_LIBEV} Threads::Threads)
