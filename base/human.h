@@ -11,7 +11,7 @@
  * Bytes for people: "0 B", "982 B", "1.21 MB", "14.3 GB": three significant
  * digits, powers of 1000 as docker prints them.
  */
-#define UL_HUMAN_MAX 32
+#define UL_HUMAN_MAX 40
 const char *ul_human_bytes(uint64_t bytes, char text[UL_HUMAN_MAX]);
 /* With a sign, for differences. */
 const char *ul_human_signed(int64_t bytes, char text[UL_HUMAN_MAX]);

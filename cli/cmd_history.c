@@ -53,7 +53,7 @@ static bool print_table(const struct ul_history *history)
 		{ .heading = "LEFT", .is_right = true, .leave = 1 },
 	};
 	ul_cleanup(ul_table_release) struct ul_table table;
-	char text[UL_TIME_TEXT_MAX];
+	char text[UL_TIME_TEXT_MAX], size[UL_HUMAN_MAX];
 	size_t i;
 
 	ul_table_init(&table, columns, ul_array_len(columns));
@@ -66,8 +66,8 @@ static bool print_table(const struct ul_history *history)
 		ul_table_add(&table, row->command);
 		ul_table_add(&table, row->state);
 		ul_table_addf(&table, "%llu", (unsigned long long)row->removed);
-		ul_table_add(&table, ul_human_bytes(row->freed_bytes, text));
-		ul_table_add(&table, ul_human_bytes(row->trashed_bytes, text));
+		ul_table_add(&table, ul_human_bytes(row->freed_bytes, size));
+		ul_table_add(&table, ul_human_bytes(row->trashed_bytes, size));
 		ul_table_addf(&table, "%llu",
 			      (unsigned long long)row->declined);
 	}
