@@ -391,9 +391,9 @@ static int scan_notes(struct ul_scan *scan)
 		ok = ul_view_note(
 		    view, "%s/%s %s: kept, counted as overhead",
 		    scan->store->path, item->path,
-		    strcmp(item->path, UL_EMBEDDED_DAMAGED)
-			? "is none of ours"
-			: "holds what `ullage verify --repair` set aside");
+		    ul_embedded_is_aside(scan->store, item->path)
+			? "holds what `ullage verify --repair` set aside"
+			: "is none of ours");
 	}
 	return ok ? 0 : ul_err_nomem(scan->err);
 }

@@ -409,3 +409,14 @@ bool ul_embedded_command(const struct ul_embedded *store,
 	return ul_buf_printf(ret_text, "ullage --store %s:%s",
 			     store->form->kind, store->path);
 }
+
+bool ul_embedded_is_aside(const struct ul_embedded *store, const char *path)
+{
+	const char *trash = store->form->trash;
+	size_t len = strlen(trash);
+
+	if (store->form->is_ours)
+		return !strcmp(path, UL_EMBEDDED_DAMAGED);
+	return !strncmp(path, trash, len) && path[len] == '/' &&
+	       !strcmp(path + len + 1, UL_EMBEDDED_DAMAGED);
+}

@@ -161,6 +161,9 @@ int ul_embedded_blob_folder(struct ul_embedded *store, uint8_t alg,
 			    struct ul_err *err);
 int ul_embedded_sync_blobs(struct ul_embedded *store, struct ul_err *err);
 
+/* Whether that is where this store has what a repair set aside. */
+bool ul_embedded_is_aside(const struct ul_embedded *store, const char *path);
+
 /*
  * A new folder in ingest/ with a lock of its own, which says that its maker
  * lives: without one a collection takes it for a left-over. Made under the

@@ -208,10 +208,7 @@ static int trash_check(struct verify *verify, const struct ul_item *item)
 static const char *unknown_what(const struct verify *verify,
 				const struct ul_item *item)
 {
-	const char *name = strrchr(item->path, '/');
-
-	if (!strcmp(name ? name + 1 : item->path, UL_EMBEDDED_DAMAGED) &&
-	    (!name || is_in_trash(verify, item)))
+	if (ul_embedded_is_aside(verify->store, item->path))
 		return "holds what a repair set aside: kept, counted as "
 		       "overhead";
 	return "is none of ours: kept, counted as overhead";

@@ -109,6 +109,8 @@ verify
 ended 1
 found "^damage blob sha256:$layer: is missing: layer"
 found '^note file .ullage-trash/damaged: holds what a repair set aside'
+ours df 2>&1 | grep -q 'ullage-trash/damaged holds what .* set aside' ||
+	fail "$what: df does not say what is set aside"
 same_as_du
 ours gc --grace 0 --now --exclusive --quiet >/dev/null 2>talk || fail "$what: gc: $(cat talk)"
 [ -s "$aside/sha256-$layer" ] || fail "$what: a collection took what was set aside"
