@@ -145,6 +145,15 @@ static int file_is_intact(struct ul_ingest *ingest, int dirfd, const char *path,
 	return ul_digest_equal(&found, digest);
 }
 
+int ul_ingest_blob_check(struct ul_ingest *ingest, const struct ul_held *held,
+			 struct ul_err *err)
+{
+	char hex[UL_DIGEST_HEX_MAX + 1];
+
+	ul_digest_format_hex(&held->digest, hex);
+	return file_is_intact(ingest, ingest->fd, hex, &held->digest, err);
+}
+
 static bool has_length(int dirfd, const char *path, uint64_t size_bytes)
 {
 	struct stat st;

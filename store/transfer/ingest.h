@@ -130,13 +130,18 @@ int ul_ingest_blob_read(const struct ul_ingest *ingest,
 			const struct ul_held *held, struct ul_buf *buf,
 			struct ul_err *err);
 
+/* Hash what the folder has of it: 1 intact, 0 not; UL_E_IO. */
+int ul_ingest_blob_check(struct ul_ingest *ingest, const struct ul_held *held,
+			 struct ul_err *err);
+
 /* Make what was written durable; before the lock is taken. UL_E_IO. */
 int ul_ingest_sync(struct ul_ingest *ingest, struct ul_err *err);
 
 /*
  * Put everything that is needed in its place, durably, under the lock. What
  * the store or its trash lost since is there through our links.
- * Returns: 0; UL_E_IO; UL_E_NOMEM.
+ * Returns: 0; UL_E_CONFLICT (what was relied upon unread is damaged, and a
+ *          repair has set it aside since); UL_E_IO; UL_E_NOMEM.
  */
 int ul_ingest_settle(struct ul_ingest *ingest, struct ul_err *err);
 

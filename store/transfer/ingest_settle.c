@@ -175,6 +175,30 @@ static bool is_in_place(const struct settling *settling,
 			  held->size_bytes);
 }
 
+/*
+ * What is neither in its place nor in the trash but has another name still, a
+ * repair may have set aside as damaged: it is not put back as if it were whole.
+ */
+static int linked_check(const struct settling *settling,
+			const struct ul_held *held, const char *hex,
+			struct ul_err *err)
+{
+	struct stat st;
+	int rc;
+
+	if (fstatat(settling->ingest->fd, hex, &st, AT_SYMLINK_NOFOLLOW))
+		return ul_err_sys(err, "stat blob %s", hex);
+	if (st.st_nlink < 2)
+		return 0;
+	rc = ul_ingest_blob_check(settling->ingest, held, err);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	return ul_err_set(err, UL_E_CONFLICT,
+			  "blob %s is damaged and was set aside meanwhile; try "
+			  "again",
+			  hex);
+}
+
 static int held_place(const struct settling *settling,
 		      const struct ul_held *held, struct ul_err *err)
 {
@@ -188,11 +212,16 @@ static int held_place(const struct settling *settling,
 	/* Another import may have been faster. */
 	if (is_in_place(settling, held) && !held->is_replacing)
 		return 0;
-	rc = ul_embedded_blob_folder(ingest->store, held->digest.alg, err);
-	if (rc)
-		return rc;
 	trashed =
 	    held->where == UL_HELD_LINKED ? trash_path(settling, held) : NULL;
+	rc = held->where == UL_HELD_LINKED && !trashed
+		 ? linked_check(settling, held, hex, err)
+		 : 0;
+	if (!rc)
+		rc = ul_embedded_blob_folder(ingest->store, held->digest.alg,
+					     err);
+	if (rc)
+		return rc;
 	if (renameat(ingest->fd, hex, ingest->store->blobs_fd, path))
 		return ul_err_sys(err, "rename to blob %s", path);
 	/* It has only our name now, as when it is taken out of the trash. */

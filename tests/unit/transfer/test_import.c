@@ -273,7 +273,8 @@ struct meanwhile {
 	struct store_fixture *fixture;
 	const struct image_blob *blob;
 	uint64_t from_bytes; /* read by then */
-	bool is_trashing, is_done;
+	enum { BLOB_TRASHED, BLOB_DELETED, BLOB_SET_ASIDE } how;
+	bool is_done;
 };
 
 /* b has a's layer, and one more: while that one is read, a's vanishes. */
@@ -284,53 +285,97 @@ static bool on_last_layer(void *arg, uint64_t done_bytes)
 	if (meanwhile->is_done || done_bytes < meanwhile->from_bytes)
 		return true;
 	meanwhile->is_done = true;
-	if (meanwhile->is_trashing)
+	if (meanwhile->how == BLOB_TRASHED)
 		trash_blobs(meanwhile->fixture, &meanwhile->blob, 1);
-	else
+	else if (meanwhile->how == BLOB_DELETED)
 		unlink(blob_path(meanwhile->fixture, meanwhile->blob));
+	else
+		rename(blob_path(meanwhile->fixture, meanwhile->blob),
+		       store_path(meanwhile->fixture, "damaged/blob"));
 	return true;
 }
 
-static void shared_layer_relied_upon(struct store_fixture *fixture,
-				     bool is_trashing)
-{
-	const char *path = in_top(fixture, "b");
+/* As on_last_layer() has it; `how` it vanishes. */
+struct shared {
 	struct image a, b;
+	struct meanwhile meanwhile;
+	struct ul_import_options options;
+};
+
+static void shared_init(struct shared *shared, struct store_fixture *fixture,
+			int how)
+{
+	struct image *b = &shared->b;
 	struct ul_buf index = UL_BUF_INIT;
-	struct meanwhile meanwhile = { .fixture = fixture,
-				       .is_trashing = is_trashing };
-	struct ul_import_options options = { .path = path,
-					     .progress = on_last_layer,
-					     .arg = &meanwhile };
+
+	image_init(&shared->a, "same", "amd64", 1, false);
+	image_init(b, "same", "arm64", 2, false);
+	assert_string_equal(shared->a.layers[0].digest, b->layers[0].digest);
+	shared->meanwhile = (struct meanwhile){
+		.fixture = fixture,
+		.blob = &shared->a.layers[0],
+		.from_bytes = b->manifest.bytes.len + b->config.bytes.len + 1,
+		.how = how,
+	};
+	shared->options = (struct ul_import_options){
+		.path = in_top(fixture, "b"),
+		.progress = on_last_layer,
+		.arg = &shared->meanwhile,
+	};
+	store_fixture_open(fixture);
+	oci_archive(in_top(fixture, "a.tar"), &shared->a, NULL);
+	import_path(fixture, in_top(fixture, "a.tar"));
+	image_index(&index, &b->manifest, IMAGE_MANIFEST, NULL);
+	layout_write(shared->options.path, b, ul_buf_str(&index));
+	ul_buf_release(&index);
+}
+
+static void shared_release(struct shared *shared)
+{
+	assert_true(shared->meanwhile.is_done);
+	image_release(&shared->a);
+	image_release(&shared->b);
+}
+
+static void shared_layer_relied_upon(struct store_fixture *fixture, int how)
+{
+	struct shared shared;
 	struct ul_err err;
 
-	image_init(&a, "same", "amd64", 1, false);
-	image_init(&b, "same", "arm64", 2, false);
-	assert_string_equal(a.layers[0].digest, b.layers[0].digest);
-	meanwhile.blob = &a.layers[0];
-	meanwhile.from_bytes = b.manifest.bytes.len + b.config.bytes.len + 1;
-	store_fixture_open(fixture);
-	oci_archive(in_top(fixture, "a.tar"), &a, NULL);
-	import_path(fixture, in_top(fixture, "a.tar"));
-	image_index(&index, &b.manifest, IMAGE_MANIFEST, NULL);
-	layout_write(path, &b, ul_buf_str(&index));
-	assert_int_equal(import(fixture, &options, &err), 0);
-	image_expect(fixture, &b);
+	shared_init(&shared, fixture, how);
+	assert_int_equal(import(fixture, &shared.options, &err), 0);
+	image_expect(fixture, &shared.b);
 	assert_int_equal(dir_count(store_path(fixture, "ingest")), 0);
-	assert_true(meanwhile.is_done);
-	ul_buf_release(&index);
-	image_release(&a);
-	image_release(&b);
+	shared_release(&shared);
 }
 
 static void test_import__relied_upon_blob_is_trashed_meanwhile(void **state)
 {
-	shared_layer_relied_upon(*state, true);
+	shared_layer_relied_upon(*state, BLOB_TRASHED);
 }
 
 static void test_import__relied_upon_blob_is_deleted_meanwhile(void **state)
 {
-	shared_layer_relied_upon(*state, false);
+	shared_layer_relied_upon(*state, BLOB_DELETED);
+}
+
+/* As a repair does with what is damaged: that does not come back. */
+static void test_import__relied_upon_blob_is_set_aside_meanwhile(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct shared shared;
+	struct ul_err err;
+
+	shared_init(&shared, fixture, BLOB_SET_ASIDE);
+	assert_int_equal(mkdir(store_path(fixture, "damaged"), 0700), 0);
+	blob_spoil(fixture, &shared.a.layers[0], shared.a.layers[0].bytes.len);
+	assert_int_equal(import(fixture, &shared.options, &err), UL_E_CONFLICT);
+	assert_non_null(strstr(err.msg, "was set aside meanwhile; try again"));
+	assert_false(path_exists(blob_path(fixture, &shared.a.layers[0])));
+	assert_int_equal(dir_count(store_path(fixture, "ingest")), 0);
+	assert_int_equal(import(fixture, &shared.options, &err), 0);
+	image_expect(fixture, &shared.b);
+	shared_release(&shared);
 }
 
 /* The archive's bytes, cut after `len`. */
@@ -527,6 +572,8 @@ int main(void)
 		STORE_TEST(test_import__takes_blobs_out_of_the_trash),
 		STORE_TEST(test_import__relied_upon_blob_is_trashed_meanwhile),
 		STORE_TEST(test_import__relied_upon_blob_is_deleted_meanwhile),
+		STORE_TEST(
+		    test_import__relied_upon_blob_is_set_aside_meanwhile),
 		STORE_TEST(test_import__archives_cut_off_anywhere),
 		STORE_TEST(test_import__can_be_stopped),
 		STORE_TEST(test_import__no_such_file),
