@@ -7,8 +7,10 @@
  *
  * A hard link to a file of a remembered tree does not change the time of its
  * top, but shows where the other link is, or was: what is measured now has an
- * inode with more links than it holds. Where that is news, all are walked.
+ * inode with more links than it holds. Where that is news, and the other is not
+ * among what is measured now, all are walked.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,9 @@ struct measure {
 	size_t tree_count;
 	uint32_t *known_files; /* owned; view files of remembered trees */
 	size_t known_count;
-	bool links_changed; /* of what was measured now */
+	/* Inodes whose links are others than they were, of what was measured
+	 * now or is gone: how many of them were seen now. */
+	struct ul_map links;
 };
 
 static void measure_release(struct measure *measure)
@@ -47,6 +51,7 @@ static void measure_release(struct measure *measure)
 	free(measure->trees);
 	free(measure->tree_files);
 	free(measure->known_files);
+	ul_map_release(&measure->links);
 }
 
 /* The record of a folder: of its key, and unpacked or not as the folder is. */
@@ -133,13 +138,27 @@ static bool measures_equal(const struct ul_measure *a,
 	       a->unpacked_bytes == b->unpacked_bytes && links_equal(a, b);
 }
 
+/* What a link begins with, which stays where it is. */
+enum { INODE_BYTES = offsetof(struct ul_measure_link, nlink) };
+
+static bool links_note(struct measure *measure, const struct ul_measure *of)
+{
+	size_t i;
+
+	for (i = 0; i < of->link_count; i++) {
+		if (!ul_map_set(&measure->links, &of->links[i], INODE_BYTES, 0))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Take a new measurement. One that says what the last one said is written
  * only when it makes a difference (it has settled now), or an idle store
  * would write at every report.
  */
-static void measure_take(struct measure *measure, uint32_t at,
-			 const struct ul_item *item, struct ul_measure *now)
+static int measure_take(struct measure *measure, uint32_t at,
+			const struct ul_item *item, struct ul_measure *now)
 {
 	struct ul_object *object = &measure->scan->record->objects[at];
 	struct ul_measure *old = &object->measure;
@@ -149,16 +168,18 @@ static void measure_take(struct measure *measure, uint32_t at,
 	bool is_settled =
 	    now->measured_unix_s - item->newest_unix_s >= SETTLED_S;
 
-	if (!links_equal(old, now))
-		measure->links_changed = true;
+	if (!links_equal(old, now) &&
+	    (!links_note(measure, old) || !links_note(measure, now)))
+		return ul_err_nomem(measure->scan->err);
 	now->agreed =
 	    is_equal && was_settled &&
 	    (old->agreed ||
 	     now->measured_unix_s - old->measured_unix_s >= SETTLED_S);
 	if (is_equal && was_settled == is_settled && old->agreed == now->agreed)
-		return;
+		return 0;
 	*old = *now;
 	ul_record_mark(measure->scan->record, object, UL_DIRTY_MEASURE);
+	return 0;
 }
 
 static int measure_blob(struct measure *measure, uint32_t at,
@@ -201,8 +222,7 @@ static int measure_blob(struct measure *measure, uint32_t at,
 			.allocated_bytes = item->allocated_bytes,
 		};
 	}
-	measure_take(measure, at, item, &now);
-	return 0;
+	return measure_take(measure, at, item, &now);
 }
 
 static int file_add(struct ul_scan *scan, uint32_t object,
@@ -318,8 +338,7 @@ static int tree_take(struct measure *measure, const struct ul_walk_tree *tree,
 				  scan->store->path, tree->mounts[i]))
 			return ul_err_nomem(scan->err);
 	}
-	measure_take(measure, at, item, &now);
-	return 0;
+	return measure_take(measure, at, item, &now);
 }
 
 static int measure_trees(struct measure *measure)
@@ -348,23 +367,99 @@ static int measure_trees(struct measure *measure)
 }
 
 /* What is gone since may have held links to files of a remembered tree. */
-static bool links_gone(const struct ul_scan *scan)
+static bool links_note_gone(struct measure *measure)
 {
+	const struct ul_scan *scan = measure->scan;
 	size_t i;
 
 	for (i = 0; i < scan->record->object_count; i++) {
-		if (scan->record->objects[i].measure.link_count &&
-		    scan->objects[i].item == UL_OBJECT_NONE)
-			return true;
+		if (scan->objects[i].item == UL_OBJECT_NONE &&
+		    !links_note(measure, &scan->record->objects[i].measure))
+			return false;
+	}
+	return true;
+}
+
+static uint32_t *links_find(struct measure *measure,
+			    const struct ul_measure_link *link)
+{
+	bool is_added;
+
+	return ul_map_get(&measure->links, link, INODE_BYTES) == UL_MAP_NONE
+		   ? NULL
+		   : ul_map_put(&measure->links, link, INODE_BYTES, 0,
+				&is_added);
+}
+
+/* Whether a remembered tree holds such an inode, as far as is known. */
+static bool links_are_known(struct measure *measure)
+{
+	const struct ul_scan *scan = measure->scan;
+	size_t i, k;
+
+	for (k = 0; k < measure->known_count; k++) {
+		const struct ul_view_file *file =
+		    &scan->view->files[measure->known_files[k]];
+		const struct ul_measure *known =
+		    &scan->record->objects[file->object].measure;
+
+		for (i = 0; i < known->link_count; i++) {
+			if (links_find(measure, &known->links[i]))
+				return true;
+		}
 	}
 	return false;
+}
+
+/* Each of what was measured now that has such inodes. */
+static bool links_each(struct measure *measure,
+		       bool (*each)(const struct ul_measure_link *link,
+				    uint32_t *seen))
+{
+	const struct ul_scan *scan = measure->scan;
+	size_t i, k;
+
+	for (k = 0; k < scan->view->file_count; k++) {
+		const struct ul_measure *of =
+		    &scan->record->objects[scan->view->files[k].object].measure;
+
+		for (i = 0; i < of->link_count; i++) {
+			uint32_t *seen = links_find(measure, &of->links[i]);
+
+			if (seen && !each(&of->links[i], seen))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool link_count(const struct ul_measure_link *link, uint32_t *seen)
+{
+	*seen += link->seen;
+	return true;
+}
+
+static bool link_is_whole(const struct ul_measure_link *link, uint32_t *seen)
+{
+	return *seen >= link->nlink;
+}
+
+/* Whether what is measured now has all links of these inodes itself: an import
+ * links what it relies on. */
+static bool links_are_here(struct measure *measure)
+{
+	links_each(measure, link_count);
+	return links_each(measure, link_is_whole);
 }
 
 static int measure_known(struct measure *measure)
 {
 	size_t i;
 
-	if (!measure->links_changed && !links_gone(measure->scan))
+	if (!links_note_gone(measure))
+		return ul_err_nomem(measure->scan->err);
+	if (!measure->links.len ||
+	    (!links_are_known(measure) && links_are_here(measure)))
 		return 0;
 	for (i = 0; i < measure->known_count; i++)
 		tree_add(measure, measure->known_files[i]);

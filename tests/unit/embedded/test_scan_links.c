@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,6 +91,20 @@ static const char *layer_file(const struct store_fixture *fixture,
 	return store_path(fixture, "snapshots/layer-%s/fs/f-%.4s", hex, hex);
 }
 
+/* More below the layer's tree, whose own times stay. */
+static void tree_grow(const struct store_fixture *fixture,
+		      const struct content_image *app)
+{
+	const char *file = layer_file(fixture, app);
+	FILE *out = fopen(file, "a");
+	int i;
+
+	assert_non_null(out);
+	for (i = 0; i < 1 << 16; i++)
+		fputc('x', out);
+	assert_int_equal(fclose(out), 0);
+}
+
 static void snapshot_make(struct store_fixture *fixture, const char *key)
 {
 	struct ul_embedded *store = store_fixture_locked(fixture);
@@ -116,6 +131,48 @@ test_scan_links__a_new_link_to_a_remembered_tree_is_noticed(void **state)
 	/* The other one goes: the tree's again alone, not linked outside. */
 	assert_int_equal(unlink(copy), 0);
 	expect_exact(fixture, later(3), 0);
+}
+
+/* What a scan knows a layer's tree to hold. */
+static uint64_t layer_bytes(struct store_fixture *fixture, int64_t now,
+			    const struct content_image *app)
+{
+	struct ul_view view = content_scan(fixture, now);
+	const struct ul_record *record = &view.record;
+	uint32_t at = ul_record_find(record, UL_KIND_SNAPSHOT, "", "",
+				     image_top(app).text);
+	uint64_t bytes;
+
+	assert_int_not_equal(at, UL_OBJECT_NONE);
+	bytes = record->objects[at].measure.allocated_bytes;
+	ul_view_release(&view);
+	return bytes;
+}
+
+/* Both names of it are where they are seen: no tree has to be walked again. */
+static void
+test_scan_links__an_import_under_way_makes_no_tree_be_walked_again(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct content_image app = remembered_image(fixture);
+	uint64_t bytes = layer_bytes(fixture, later(2), &app);
+	struct ul_embedded *store = fixture->store;
+	struct ul_err err = UL_ERR_INIT;
+	char name[17], path[64];
+	int fd;
+
+	assert_int_equal(ul_embedded_ingest_folder(store, name, &fd, &err), 0);
+	snprintf(path, sizeof path, "%s/blob", name);
+	/* What nobody would notice who does not walk it. */
+	tree_grow(fixture, &app);
+	assert_int_equal(linkat(AT_FDCWD, blob_path(fixture, app.layer),
+				store->ingest_fd, path, 0),
+			 0);
+	assert_int_equal(layer_bytes(fixture, later(3), &app), bytes);
+	assert_int_equal(unlinkat(store->ingest_fd, path, 0), 0);
+	assert_int_equal(unlinkat(store->ingest_fd, name, AT_REMOVEDIR), 0);
+	close(fd);
+	assert_int_equal(layer_bytes(fixture, later(4), &app), bytes);
 }
 
 static void
@@ -317,6 +374,7 @@ int main(void)
 					store_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		LINKS(a_new_link_to_a_remembered_tree_is_noticed),
+		LINKS(an_import_under_way_makes_no_tree_be_walked_again),
 		LINKS(a_tree_that_goes_leaves_its_links_to_the_others),
 		LINKS(files_of_others_are_counted_once),
 		LINKS(what_lies_beside_trashed_things_is_counted),
