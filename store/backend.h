@@ -176,8 +176,9 @@ struct ul_store_ops {
 		       size_t *ret_count, struct ul_err *err);
 
 	/*
-	 * Undo a run as far as the trash still holds it: content back, names
-	 * back. UL_E_ABSENT where nothing of it is left.
+	 * Undo a run as far as the trash still holds it: all content back,
+	 * then names. UL_E_ABSENT where nothing of it is left; UL_E_CONFLICT,
+	 * all else done, where names need what is gone.
 	 */
 	int (*undo)(struct ul_store *store, int64_t run, size_t *ret_count,
 		    struct ul_err *err);

@@ -273,7 +273,7 @@ static int lost_say(struct back *back, const char *kind, const char *key)
 {
 	return ul_err_set(back->err, UL_E_CONFLICT,
 			  "%s %s is gone from the trash: what was left is back "
-			  "in its place, names are not",
+			  "in its place, some names are not",
 			  kind, key);
 }
 
@@ -306,40 +306,64 @@ static int undo_check(struct back *back, const struct ul_trash_record *record)
 	return undo_check_content(back, record);
 }
 
-static int undo_dir(struct back *back, const char *dir,
-		    const struct ul_trash_record *record)
+static int names_back(struct back *back, const char *dir,
+		      const struct ul_trash_record *record)
 {
-	int rc = back_dir(back, dir, record);
+	int rc = undo_check(back, record);
 
-	if (!rc)
-		rc = ul_embedded_sync_folders(back->store, back->err);
-	if (!rc)
-		rc = undo_check(back, record);
 	if (!rc)
 		rc = entries_back(back->store, record, &back->count, back->err);
 	return rc ? rc : ul_trash_undone(back->store, dir, back->err);
 }
 
+/* Each folder of the run. One whose names cannot come back says so at the end:
+ * it is nothing to the others. */
+static int undo_each(struct back *back, const struct ul_names *dirs,
+		     int64_t run,
+		     int (*each)(struct back *back, const char *dir,
+				 const struct ul_trash_record *record))
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	struct ul_err first = UL_ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < dirs->len; i++) {
+		struct ul_trash_record record;
+		struct ul_err ignored = UL_ERR_INIT;
+		int rc;
+
+		if (ul_trash_read(back->store->trash_fd, back->store->form,
+				  dirs->names[i], &arena, &record, &ignored) ||
+		    record.run != run ||
+		    !ul_trash_is_ours(back->store, &record))
+			continue;
+		rc = each(back, dirs->names[i], &record);
+		if (rc == UL_E_CONFLICT && !first.code)
+			first = *back->err;
+		if (rc && rc != UL_E_CONFLICT)
+			return rc;
+	}
+	if (first.code)
+		*back->err = first;
+	return first.code;
+}
+
+/* All content first, wherever it lies: names come back to what is there. */
 int ul_embedded_undo(struct ul_store *base, int64_t run, size_t *ret_count,
 		     struct ul_err *err)
 {
-	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
 	ul_cleanup(ul_names_release) struct ul_names dirs = UL_NAMES_INIT;
 	struct back back = { (struct ul_embedded *)base, NULL, 0, err };
-	size_t i;
 	int rc;
 
 	assert(back.store->is_locked);
 	rc = ul_trash_folders(back.store, &dirs, err);
-	for (i = 0; !rc && i < dirs.len; i++) {
-		struct ul_trash_record record;
-		struct ul_err ignored = UL_ERR_INIT;
-
-		if (!ul_trash_read(back.store->trash_fd, back.store->form,
-				   dirs.names[i], &arena, &record, &ignored) &&
-		    record.run == run && ul_trash_is_ours(back.store, &record))
-			rc = undo_dir(&back, dirs.names[i], &record);
-	}
+	if (!rc)
+		rc = undo_each(&back, &dirs, run, back_dir);
+	if (!rc)
+		rc = ul_embedded_sync_folders(back.store, err);
+	if (!rc)
+		rc = undo_each(&back, &dirs, run, names_back);
 	if (!rc && !back.count)
 		return ul_err_set(err, UL_E_ABSENT,
 				  "the trash no longer holds anything of run "

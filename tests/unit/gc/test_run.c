@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,6 +226,65 @@ static void test_run__names_that_refer_to_much_take_folders(void **state)
 	assert_true(image_is_whole(fixture, &web));
 }
 
+/* The thing of this inode, wherever it lies in the trash. */
+static void trash_lose(const struct store_fixture *fixture, ino_t inode)
+{
+	const char *path = store_path(fixture, "trash/*/*");
+	glob_t found;
+	size_t i, count = 0;
+	struct stat st;
+
+	assert_int_equal(glob(path, GLOB_NOSORT, NULL, &found), 0);
+	for (i = 0; i < found.gl_pathc; i++) {
+		assert_int_equal(lstat(found.gl_pathv[i], &st), 0);
+		if (st.st_ino != inode)
+			continue;
+		assert_int_equal(unlink(found.gl_pathv[i]), 0);
+		count++;
+	}
+	globfree(&found);
+	assert_int_equal(count, 1);
+}
+
+/* Names of one folder do not wait for what those of another have lost. */
+static void test_run__undo_brings_back_names_beside_lost_ones(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", "base");
+	struct content_image web = image_put(fixture, "web", "base");
+	struct content_image old = image_put(fixture, "old", NULL);
+	struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.rule = &all,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	struct stat lost;
+	size_t count;
+
+	/* The things of a run lie with the last of its names. */
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL },
+		  { "web", web.manifest.text, NULL },
+		  { "old", old.manifest.text, NULL });
+	fixture->store->keep_most = 5;
+	assert_int_equal(stat(blob_path(fixture, old.layer), &lost), 0);
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 3);
+	trash_lose(fixture, lost.st_ino);
+	assert_int_equal(
+	    ul_run_undo(&fixture->store->base, run.run, &count, &err),
+	    UL_E_CONFLICT);
+	assert_non_null(strstr(err.msg, "some names are not"));
+	ul_run_release(&run);
+	/* What has its name again stays, what has none goes. */
+	content_gc(fixture, how.now_unix_s + 4 * HOUR_S, 0, true);
+	assert_true(image_is_whole(fixture, &app));
+	assert_true(image_is_whole(fixture, &web));
+	assert_false(blob_exists(fixture, old.manifest));
+}
+
 static void test_run__a_name_too_large_to_undo_stays(void **state)
 {
 	static const struct ul_rule all = { .all = true };
@@ -411,6 +471,7 @@ int main(void)
 		RUN(emptying_the_trash_scans_once),
 		RUN(a_large_sweep_makes_several_folders),
 		RUN(names_that_refer_to_much_take_folders),
+		RUN(undo_brings_back_names_beside_lost_ones),
 		RUN(a_name_too_large_to_undo_stays),
 		RUN(a_name_before_the_deletion_brings_content_back),
 		RUN(what_came_back_is_not_in_the_trash),
