@@ -1,12 +1,17 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/collect.h"
 #include "cli/commands.h"
 #include "gc/policy.h"
+#include "service/config.h"
 #include "store/oci/reference.h"
 
-enum { OPTION_UNTAGGED = 256 + 3, OPTION_FILTER, OPTION_PLAN };
+enum { OPTION_UNTAGGED = 256 + 3, OPTION_FILTER, OPTION_POLICY, OPTION_PLAN };
 
 static const struct ul_option prune_options[] = {
 	{ 'n', "dry-run", NULL, "print the plan, change nothing" },
@@ -15,6 +20,7 @@ static const struct ul_option prune_options[] = {
 	{ 0, "untagged", NULL, "entries without a name too" },
 	{ 0, "filter", "KEY=VALUE",
 	  "until=, unused-for=, label=, label!=, reference=" },
+	{ 0, "policy", "NAME", "by that rule of the configuration" },
 	{ 0, "plan", "FILE", "carry out exactly this saved plan, or refuse" },
 	{ 'o', "output", "FILE", "with -n: save the plan" },
 	{ 0 },
@@ -25,11 +31,14 @@ struct prune {
 	struct ul_rule rule;
 	struct ul_filter *filters; /* owned */
 	size_t filter_cap;
+	const char *policy;
+	struct ul_arena arena; /* what the rule of that name borrows from */
 };
 
 static void prune_release(struct prune *prune)
 {
 	ul_freep(&prune->filters);
+	ul_arena_release(&prune->arena);
 }
 
 static int prune_filter(struct ul_cli *cli, struct prune *prune,
@@ -72,6 +81,9 @@ static int prune_option(struct ul_cli *cli, struct prune *prune, int option,
 	case OPTION_UNTAGGED:
 		prune->rule.untagged = true;
 		return 0;
+	case OPTION_POLICY:
+		prune->policy = value;
+		return 0;
 	case OPTION_PLAN:
 		prune->collect.plan_path = value;
 		return 0;
@@ -95,15 +107,23 @@ static int prune_patterns(struct prune *prune, const struct ul_args *args)
 	return 0;
 }
 
+static bool has_rule(const struct prune *prune)
+{
+	return prune->rule.pattern_count || prune->rule.filter_count ||
+	       prune->rule.all || prune->rule.untagged;
+}
+
 static int prune_check(const struct prune *prune)
 {
 	const struct ul_collect *collect = &prune->collect;
 
 	if (collect->out_path && !collect->dry_run)
 		return ul_cli_usage(&ul_cmd_prune, "-o goes with -n");
-	if (collect->plan_path &&
-	    (prune->rule.pattern_count || prune->rule.filter_count ||
-	     prune->rule.all || prune->rule.untagged))
+	if (prune->policy && (has_rule(prune) || collect->plan_path))
+		return ul_cli_usage(&ul_cmd_prune,
+				    "--policy says what to remove; no rules "
+				    "beside it");
+	if (collect->plan_path && has_rule(prune))
 		return ul_cli_usage(&ul_cmd_prune,
 				    "--plan says what to remove; no rules "
 				    "beside it");
@@ -113,10 +133,49 @@ static int prune_check(const struct prune *prune)
 	return 0;
 }
 
+static int policy_unknown(const struct ul_cli *cli, const char *name,
+			  struct ul_err *err)
+{
+	char all[512] = "";
+	size_t len = 0, i;
+
+	for (i = 0;
+	     cli->config && i < cli->config->prunes.count && len < sizeof all;
+	     i++)
+		len += (size_t)snprintf(all + len, sizeof all - len, "%s%s",
+					i ? ", " : "; there is: ",
+					cli->config->prunes.items[i].name);
+	return ul_err_set(err, UL_E_ABSENT, "no rule \"%.100s\" in %s%s", name,
+			  cli->config ? cli->config_path
+				      : "the configuration, for there is none",
+			  all);
+}
+
+static int prune_policy(struct ul_cli *cli, struct prune *prune)
+{
+	const struct ul_config *config = cli->config;
+	struct ul_err err = UL_ERR_INIT;
+	size_t i;
+	int rc;
+
+	if (!prune->policy)
+		return 0;
+	for (i = 0; config && i < config->prunes.count; i++) {
+		if (!strcmp(config->prunes.items[i].name, prune->policy))
+			break;
+	}
+	rc = config && i < config->prunes.count
+		 ? ul_config_rule(&config->prunes.items[i], ul_cli_now(cli),
+				  &prune->arena, &prune->rule, &err)
+		 : policy_unknown(cli, prune->policy, &err);
+	return rc ? ul_cli_fail(&err) : 0;
+}
+
 static int prune_run(struct ul_cli *cli, int argc, char **argv)
 {
 	ul_cleanup(prune_release) struct prune prune = {
 		.collect = { .command = "prune" },
+		.arena = UL_ARENA_INIT,
 	};
 	struct ul_args args;
 	int option, status = 0;
@@ -131,6 +190,8 @@ static int prune_run(struct ul_cli *cli, int argc, char **argv)
 		status = prune_patterns(&prune, &args);
 	if (!status)
 		status = prune_check(&prune);
+	if (!status)
+		status = prune_policy(cli, &prune);
 	return status ? status : ul_cli_collect(cli, &prune.collect);
 }
 
@@ -138,7 +199,8 @@ const struct ul_command ul_cmd_prune = {
 	.name = "prune",
 	.summary = "remove images by rule, and what they alone kept",
 	.synopsis = "[-n] [-y] [-a] [--untagged] [--filter KEY=VALUE]... "
-		    "[--plan FILE] [-o FILE] [NAME|PATTERN ...]",
+		    "[--policy NAME] [--plan FILE] [-o FILE] "
+		    "[NAME|PATTERN ...]",
 	.help = "Without names: dangling images, with -a every image that no "
 		"container uses. NAME\nis an image's name or a digest, PATTERN "
 		"a glob such as 'team/*:dev-*'. Pinned\nimages and those in "

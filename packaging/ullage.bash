@@ -67,7 +67,7 @@ _ullage_options() {
 	df) echo "$shared --verbose --measure" ;;
 	images) echo "$shared --sort" ;;
 	gc) echo "$shared --dry-run --output --plan" ;;
-	prune) echo "$shared --dry-run --yes --all --untagged --filter --plan
+	prune) echo "$shared --dry-run --yes --all --untagged --filter --policy --plan
 		--output" ;;
 	history) echo "$shared --last" ;;
 	tag) echo "$shared --replace" ;;

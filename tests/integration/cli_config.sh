@@ -131,6 +131,28 @@ broken() { # TEXT
 } >"$WORK/refused"
 golden cli_config <"$WORK/refused"
 
+# A rule of the configuration, as a timer will carry it out: its pins stay, a
+# name that is gone is no mistake.
+tar --zstd -xf "$SOURCE/tests/data/oci-samples.tar.zst" -C "$WORK" ./skopeo-layout
+cat >"$WORK/rules.json" <<EOF
+{"state":"$WORK/ruled","prune":[
+  {"name":"all-but","when":"@daily","all":true,"pins":["*:app"]},
+  {"name":"by-name","when":"@daily","names":["gone:1","skopeo-layout:zst"]}]}
+EOF
+ruled() { ullage --config "$WORK/rules.json" "$@" 2>&1; }
+ruled import --quiet "$WORK/skopeo-layout" >/dev/null
+removed() { grep '^{' | jq -c '[.remove[].key]'; }
+is 'a rule with pins' "$(ruled prune -n --policy all-but --json | removed)" \
+	'["docker.io/library/skopeo-layout:zst"]'
+is 'a rule by name' "$(ruled prune -n --policy by-name --json | removed)" \
+	'["docker.io/library/skopeo-layout:zst"]'
+is 'no such rule' "$(ruled prune -n --policy none; echo $?)" \
+	"ullage: no rule \"none\" in $WORK/rules.json; there is: all-but, by-name
+1"
+is 'two rules' "$(ruled prune -n -a --policy all-but; echo $?)" \
+	"ullage: prune: --policy says what to remove; no rules beside it; see \`ullage prune --help\`
+2"
+
 # A symlink is followed, as those of a configuration manager have to be.
 ln -s ullage.json "$WORK/link.json"
 is 'a symlink' "$(ULLAGE_CONFIG=$WORK/link.json names df)" \
