@@ -124,6 +124,7 @@ static int serve(struct serving *serving)
 	const struct ul_service_options service = {
 		.config = &serving->config,
 		.socket_path = serving->socket_path,
+		.state_path = serving->cli->state_path,
 		.version = UL_VERSION,
 		.runner = command_run,
 		.runner_arg = serving,

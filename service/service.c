@@ -19,6 +19,7 @@
 #include "service/limits.h"
 #include "service/peer.h"
 #include "service/task.h"
+#include "service/timers.h"
 #include "service/workers.h"
 #include "store/oci/json.h"
 
@@ -30,6 +31,7 @@ struct ul_service {
 	struct ul_door door;
 	struct ul_rights rights;
 	struct ul_http *http;
+	struct ul_timers *timers;
 	ev_signal terminated, interrupted;
 	int64_t started_unix_s;
 	atomic_bool is_stopping;
@@ -46,8 +48,14 @@ static bool is_stopping(void *arg)
 /* Ends the loop when all that was begun has been answered. */
 static void stop_if_done(struct ul_service *service)
 {
-	if (is_stopping(service) && !service->task_count)
+	if (is_stopping(service) && !service->task_count &&
+	    !ul_timers_running(service->timers))
 		ev_break(service->loop, EVBREAK_ALL);
+}
+
+static void on_ended(void *arg)
+{
+	stop_if_done(arg);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -58,6 +66,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 	(void)events;
 	sd_notify(0, "STOPPING=1");
 	atomic_store(&service->is_stopping, true);
+	ul_timers_stop(service->timers);
 	ul_http_close(service->http);
 	ul_workers_close(service->answers);
 	ul_workers_close(service->changes);
@@ -321,6 +330,21 @@ static int http_open(struct ul_service *service, struct ul_err *err)
 	return ul_http_new(service->loop, &options, &service->http, err);
 }
 
+static int timers_open(struct ul_service *service, struct ul_err *err)
+{
+	const struct ul_timers_options options = {
+		.loop = service->loop,
+		.service = service->options,
+		.answers = service->answers,
+		.changes = service->changes,
+		.is_stopping = is_stopping,
+		.ended = on_ended,
+		.arg = service,
+	};
+
+	return ul_timers_new(&options, &service->timers, err);
+}
+
 static void signals_start(struct ul_service *service)
 {
 	ev_signal_init(&service->terminated, on_signal, SIGTERM);
@@ -347,7 +371,9 @@ static int service_open(struct ul_service *service, struct ul_err *err)
 				    &service->changes, err);
 	if (!rc)
 		rc = door_open(service, err);
-	return rc ? rc : http_open(service, err);
+	if (!rc)
+		rc = http_open(service, err);
+	return rc ? rc : timers_open(service, err);
 }
 
 static void service_release(struct ul_service *service)
@@ -355,6 +381,7 @@ static void service_release(struct ul_service *service)
 	atomic_store(&service->is_stopping, true);
 	ul_workers_free(service->answers);
 	ul_workers_free(service->changes);
+	ul_timers_free(service->timers);
 	ul_http_free(service->http);
 	ul_door_release(&service->door);
 	ul_rights_release(&service->rights);

@@ -38,6 +38,7 @@ typedef void ul_command_runner(void *arg, struct ul_command_run *run);
 struct ul_service_options {
 	const struct ul_config *config; /* borrowed while it serves */
 	const char *socket_path;        /* NULL: the configuration's */
+	const char *state_path;         /* where the database is */
 	const char *version;            /* of the program */
 	ul_command_runner *runner;
 	void *runner_arg;

@@ -127,6 +127,48 @@ grep -q "is in the way and no socket" second.log || fail "$(cat second.log)"
 [ -f "$WORK/run/sock" ] || fail "the file is gone"
 rm "$WORK/run/sock"
 
+# Timers: what a rule speaks of goes by itself, what it pins stays; a restart
+# does at once what was missed, and nothing that has just run.
+jq '.schedules = {"sync":{"when":"off"},"sample":{"when":"off"},"gc":{"when":"every 1s"}} |
+	.prune = [{"name":"rule","stores":["embedded"],"when":"every 1s","all":true,"pins":["*:app"]}]' \
+	ullage.json >timers.json
+ULLAGE_CONFIG=$WORK/timers.json
+serve
+for _ in $(seq 100); do
+	[ "$(ask /v1/images?store=embedded | jq -c '[.images[].names[]]')" = \
+		'["docker.io/library/skopeo-layout:app"]' ] && break
+	sleep 0.1
+done
+[ "$(ask /v1/images?store=embedded | jq -c '[.images[].names[]]')" = \
+	'["docker.io/library/skopeo-layout:app"]' ] || fail "no timer pruned: $(cat serve.log)"
+for _ in $(seq 100); do
+	[ "$(grep -c '^gc other: ' serve.log)" -ge 2 ] && break
+	sleep 0.1
+done
+end
+for job in 'gc embedded' 'gc other' 'prune rule embedded'; do
+	[ "$(grep -c "^$job: " serve.log)" -ge 2 ] || fail "$job ran once at most: $(cat serve.log)"
+done
+grep -q '^prune rule other\|^sync' serve.log && fail "what is off ran: $(cat serve.log)"
+[ "$(sqlite3 "$ULLAGE_STATE/ullage.db" 'SELECT count(*) FROM job')" = 3 ] || fail "jobs are not remembered"
+jq '.schedules.gc.when = "every 1h" | .prune[0].when = "every 1h"' timers.json >hourly.json
+ULLAGE_CONFIG=$WORK/hourly.json
+serve
+sleep 1.5
+end
+grep -q '^gc\|^prune' serve.log && fail "what has just run ran again: $(cat serve.log)"
+sqlite3 "$ULLAGE_STATE/ullage.db" "UPDATE job SET begun_unix_s = begun_unix_s - 7200 WHERE name = 'gc embedded'"
+serve
+for _ in $(seq 50); do
+	grep -q '^gc embedded: ' serve.log && break
+	sleep 0.1
+done
+sleep 1
+end
+[ "$(grep -c '^gc embedded: ' serve.log)" = 1 ] || fail "what was missed: $(cat serve.log)"
+grep -q '^gc other\|^prune' serve.log && fail "what was not missed ran: $(cat serve.log)"
+ULLAGE_CONFIG=$WORK/ullage.json
+
 # Ends within seconds though many ask, and nobody is left without an answer.
 serve
 for i in $(seq 30); do
