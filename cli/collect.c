@@ -382,8 +382,8 @@ int ul_cli_collect(struct ul_cli *cli, const struct ul_collect *collect)
 		ul_cli_say(cli, "note: --orphans has no effect on this store: "
 				"gc always takes them");
 	if (collect->plan_path) {
-		if (ul_plan_file_read(collect->plan_path, &collecting.saved,
-				      &err))
+		if (ul_plan_file_read(collect->plan_path, store->base.name,
+				      &collecting.saved, &err))
 			return ul_cli_fail(&err);
 		collecting.request.saved = &collecting.saved;
 	}

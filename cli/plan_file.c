@@ -107,8 +107,27 @@ static int items_read(const json_t *json, const char *key, struct ul_plan *plan,
 	return rc;
 }
 
-static int plan_read(const struct ul_buf *text, struct ul_plan *plan,
-		     struct ul_err *err)
+/* One name can stand for the same image in many stores. */
+static int store_check(const json_t *json, const char *key, const char *store,
+		       struct ul_err *err)
+{
+	char shown[UL_JSON_SHOWN_MAX];
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, key), i, row)
+	{
+		if (strcmp(text_of(row, "store"), store) != 0)
+			return ul_err_set(
+			    err, UL_E_CONFLICT,
+			    "it is of the store %s, not of %s",
+			    ul_json_show(text_of(row, "store"), shown), store);
+	}
+	return 0;
+}
+
+static int plan_read(const struct ul_buf *text, const char *store,
+		     struct ul_plan *plan, struct ul_err *err)
 {
 	ul_cleanup(ul_json_freep) json_t *json = NULL;
 	size_t i;
@@ -132,18 +151,19 @@ static int plan_read(const struct ul_buf *text, struct ul_plan *plan,
 		return ul_err_set(err, UL_E_CORRUPT,
 				  "it was changed since it was made; make a "
 				  "new one with -n -o");
-	return 0;
+	rc = store_check(json, "remove", store, err);
+	return rc ? rc : store_check(json, "collect", store, err);
 }
 
-int ul_plan_file_read(const char *path, struct ul_plan *ret_plan,
-		      struct ul_err *err)
+int ul_plan_file_read(const char *path, const char *store,
+		      struct ul_plan *ret_plan, struct ul_err *err)
 {
 	ul_cleanup(ul_buf_release) struct ul_buf text = UL_BUF_INIT;
 	ul_cleanup(ul_plan_release) struct ul_plan plan = UL_PLAN_INIT;
 	int rc = ul_file_read(AT_FDCWD, path, UL_PLAN_MAX_BYTES, &text, err);
 
 	if (!rc)
-		rc = plan_read(&text, &plan, err);
+		rc = plan_read(&text, store, &plan, err);
 	if (rc)
 		return ul_err_wrap(err, "the plan %s", path);
 	*ret_plan = plan;

@@ -160,14 +160,29 @@ bool ul_saved_collects(const struct ul_plan *saved, const struct ul_view *view,
 	return true;
 }
 
+/* Of what is not to be collected now: it may be too young, or mounted. */
+static int item_absent(const struct ul_plan_item *was, uint32_t object,
+		       const struct ul_plan *plan, struct ul_err *err)
+{
+	size_t i;
+
+	for (i = 0; object != UL_OBJECT_NONE && i < plan->declined.len; i++) {
+		if (plan->declined.items[i].object == object)
+			return ul_err_set(err, UL_E_CONFLICT,
+					  "the plan no longer fits: %s %s "
+					  "stays now: %s",
+					  ul_kind_name(was->kind), was->key,
+					  plan->declined.items[i].reason);
+	}
+	return ul_err_set(err, UL_E_CONFLICT,
+			  "the plan no longer fits: %s %s is needed again, "
+			  "or gone",
+			  ul_kind_name(was->kind), was->key);
+}
+
 static int item_compare(const struct ul_plan_item *was,
 			const struct ul_plan_item *is, struct ul_err *err)
 {
-	if (!is)
-		return ul_err_set(err, UL_E_CONFLICT,
-				  "the plan no longer fits: %s %s is needed "
-				  "again, or gone",
-				  ul_kind_name(was->kind), was->key);
 	if (is->allocated_bytes != was->allocated_bytes)
 		return ul_err_set(err, UL_E_CONFLICT,
 				  "the plan no longer fits: %s %s gives back "
@@ -193,8 +208,10 @@ int ul_saved_compare(const struct ul_plan *saved, const struct ul_view *view,
 	for (i = 0; !rc && i < saved->collect.len; i++) {
 		uint32_t at = item_find(view, &saved->collect.items[i]);
 
-		rc = item_compare(&saved->collect.items[i],
-				  at == UL_OBJECT_NONE ? NULL : items[at], err);
+		if (at == UL_OBJECT_NONE || !items[at])
+			return item_absent(&saved->collect.items[i], at, plan,
+					   err);
+		rc = item_compare(&saved->collect.items[i], items[at], err);
 	}
 	return rc;
 }

@@ -29,8 +29,8 @@ bool ul_saved_collects(const struct ul_plan *saved, const struct ul_view *view,
 
 /*
  * UL_E_CONFLICT where the plan made now differs: "blob sha256:... is needed
- * again or gone", "snapshot ... gives back 8192 bytes now, not 4096";
- * UL_E_NOMEM.
+ * again, or gone", "blob ... stays now: too young, may go from ...", "snapshot
+ * ... gives back 8192 bytes now, not 4096"; UL_E_NOMEM.
  */
 int ul_saved_compare(const struct ul_plan *saved, const struct ul_view *view,
 		     const struct ul_plan *plan, struct ul_err *err);

@@ -138,10 +138,15 @@ static bool may_write(const struct ul_embedded *store)
 /* A state directory that is not there comes with the first change. */
 static int layout_open_db(struct ul_embedded *store, struct ul_err *err)
 {
+	bool is_none = access(store->state_path, F_OK) != 0;
+
 	store->is_writable =
 	    may_write(store) && !access(store->state_path, W_OK);
-	store->is_stateless = access(store->state_path, F_OK) != 0;
-	if (store->is_stateless && may_write(store))
+	/* Nor is a database that nobody could have made one that is lost. */
+	store->is_stateless =
+	    is_none || (!store->is_writable && access(store->db_path, F_OK) &&
+			errno == ENOENT);
+	if (is_none && may_write(store))
 		snprintf(store->problem, sizeof store->problem,
 			 "there is no state directory %.200s",
 			 store->state_path);

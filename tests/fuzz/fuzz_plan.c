@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	scratch_write("plan", data, size);
 	snprintf(path, sizeof path, "%s/plan", scratch_path());
-	rc = ul_plan_file_read(path, &plan, &err);
+	rc = ul_plan_file_read(path, "embedded", &plan, &err);
 	if (rc) {
 		assert(rc == err.code && !strpbrk(err.msg, "\n\033"));
 		assert(!plan.remove.len && !plan.collect.len);

@@ -140,6 +140,38 @@ for dirs in "" fresh/blobs fresh/blobs/sha256; do
 	ullage --store oci:fresh verify >said || fail "verify of a fresh layout: $(cat said)"
 done
 [ ! -e fresh/index.json ] || fail "an index was made up"
+
+# A plan is of one store, and says so; a copy has the same names and blobs.
+cp -r skopeo-layout copied
+refused() { # WORDS COMMAND ...
+	local words=$1
+	shift
+	ullage "$@" >said 2>&1 && fail "done: $*"
+	grep -qF "$words" said || fail "$*: $(cat said)"
+	[ ! -e copied/.ullage-trash ] || fail "$*: something was moved"
+}
+ullage --store oci:skopeo-layout prune -n app -o one.plan >/dev/null
+refused "it is of the store oci:$WORK/skopeo-layout, not of " \
+	--store oci:copied prune -y --plan one.plan
+skopeo inspect oci:copied:app >/dev/null || fail "a plan of another store took app"
+# What keeps it from fitting is the grace alone.
+echo of nobody >alone
+cp alone "copied/blobs/sha256/$(sha256sum <alone | cut -c1-64)"
+ullage --store oci:copied gc -n --grace 0 -o young.plan >/dev/null
+refused "stays now: too young, may go from" --store oci:copied gc --plan young.plan
+ullage --store oci:copied gc --grace 0 --plan young.plan >/dev/null ||
+	fail "the plan with its own grace"
+
+# Who may only read, and has a state directory with nothing in it, is told of
+# no database that cannot be read.
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$WORK" && mkdir theirs && chown 65534 theirs
+	cp -r skopeo-layout readable
+	setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env ULLAGE_STATE="$WORK/theirs" "$(command -v ullage)" \
+		--store oci:readable images >said 2>&1 || fail "a reader: $(cat said)"
+	grep -q "cannot be" said && fail "a reader: $(cat said)"
+fi
 skopeo copy -q oci:skopeo-layout:app oci:fresh:app || fail "copy to a fresh layout"
 rm fresh/index.json
 ullage --store oci:fresh gc --grace 0 --now --exclusive >said 2>&1 &&

@@ -143,6 +143,10 @@ static void test_saved__is_refused_with_what_changed(void **state)
 	refused(saved, view_of(&maker, "digest", 100, "b", false),
 		"the plan no longer fits: blob layer is needed again, or gone");
 	view = view_of(&maker, "digest", 100, NULL, false);
+	view->files[1].is_mounted = true;
+	refused(saved, view,
+		"the plan no longer fits: blob layer stays now: mounted");
+	view = view_of(&maker, "digest", 100, NULL, false);
 	view->images[0].is_pinned = true;
 	refused(saved, view, "the plan no longer fits: a is pinned now");
 	view = view_of(&maker, "digest", 100, NULL, false);
