@@ -151,6 +151,12 @@ static bool is_trashed(const struct verify_layout *verify,
 	return ul_map_get_str(options->trashed, whole) != UL_MAP_NONE;
 }
 
+/* How an image comes again: ullage imports into its own store alone. */
+static const char *bringing(const struct verify_layout *verify)
+{
+	return verify->options->is_shared ? "copying" : "importing";
+}
+
 static int absent_say(struct verify_layout *verify, uint32_t at)
 {
 	struct ul_layout_check *check = verify->check;
@@ -169,13 +175,13 @@ static int absent_say(struct verify_layout *verify, uint32_t at)
 		finding = ul_findings_add(
 		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
 		    "is missing, and with it the image; its name stays, and "
-		    "importing the image again heals it");
+		    "%s the image again heals it",
+		    bringing(verify));
 	else if (need == NEED_ALL)
 		finding = ul_findings_add(
 		    verify->findings, UL_FINDING_DAMAGE, "blob", node->key, "",
-		    "is missing: %s of %.19s; importing the image again heals "
-		    "it",
-		    ref->reason, check->nodes[ref->from].key);
+		    "is missing: %s of %.19s; %s the image again heals it",
+		    ref->reason, check->nodes[ref->from].key, bringing(verify));
 	else if (need == NEED_FOREIGN)
 		finding = ul_findings_add(
 		    verify->findings, UL_FINDING_NOTE, "blob", node->key, "",
@@ -212,9 +218,9 @@ static bool repair_text(const struct verify_layout *verify,
 	if (node->held == UL_HELD_NOT)
 		return ul_buf_printf(
 		    text,
-		    "moves it to %s; importing the image again "
-		    "brings it back whole",
-		    aside);
+		    "moves it to %s; %s the image again brings it back "
+		    "whole",
+		    aside, bringing(verify));
 	if (node->held == UL_HELD_YOUNG)
 		return ul_buf_printf(text,
 				     "leaves it, unless --grace 0 says that "
