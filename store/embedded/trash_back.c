@@ -198,9 +198,12 @@ int ul_embedded_restore(struct ul_store *base, const struct ul_view *view,
 		struct ul_trash_record record;
 		struct ul_err ignored = UL_ERR_INIT;
 
-		if (!ul_trash_read(back.store->trash_fd, back.store->form,
-				   dirs.names[i], &arena, &record, &ignored))
+		rc = ul_trash_read(back.store->trash_fd, back.store->form,
+				   dirs.names[i], &arena, &record, &ignored);
+		if (!rc)
 			rc = back_dir(&back, dirs.names[i], &record);
+		else
+			rc = rc == UL_E_NOMEM ? ul_err_nomem(err) : 0;
 	}
 	if (!rc)
 		rc = ul_embedded_sync_folders(back.store, err);
@@ -330,11 +333,13 @@ static int undo_each(struct back *back, const struct ul_names *dirs,
 	for (i = 0; i < dirs->len; i++) {
 		struct ul_trash_record record;
 		struct ul_err ignored = UL_ERR_INIT;
-		int rc;
+		int rc =
+		    ul_trash_read(back->store->trash_fd, back->store->form,
+				  dirs->names[i], &arena, &record, &ignored);
 
-		if (ul_trash_read(back->store->trash_fd, back->store->form,
-				  dirs->names[i], &arena, &record, &ignored) ||
-		    record.run != run ||
+		if (rc == UL_E_NOMEM)
+			return ul_err_nomem(back->err);
+		if (rc || record.run != run ||
 		    !ul_trash_is_ours(back->store, &record))
 			continue;
 		rc = each(back, dirs->names[i], &record);

@@ -285,6 +285,39 @@ static void test_run__undo_brings_back_names_beside_lost_ones(void **state)
 	assert_false(blob_exists(fixture, old.manifest));
 }
 
+static void test_run__undo_without_memory_never_says_it_is_done(void **state)
+{
+	static const struct ul_rule all = { .all = true };
+	struct store_fixture *fixture = *state;
+	struct content_image app = image_put(fixture, "app", "base");
+	const struct content_run how = {
+		.now_unix_s = ul_clock_unix_s() + 2 * HOUR_S,
+		.grace_s = HOUR_S,
+		.rule = &all,
+	};
+	struct ul_run run = UL_RUN_INIT;
+	struct ul_err err = UL_ERR_INIT;
+	size_t count;
+	int rc;
+	long n;
+
+	INDEX_PUT(fixture, { "app", app.manifest.text, NULL });
+	assert_int_equal(content_collect(fixture, &how, &run, &err), 0);
+	/* The last thing that fails may come after all that there was to do. */
+	for (n = 0, rc = UL_E_NOMEM; rc && rc != UL_E_ABSENT; n++) {
+		err = UL_ERR_INIT;
+		ul_mem_countdown = n;
+		rc = ul_run_undo(&fixture->store->base, run.run, &count, &err);
+		ul_mem_countdown = -1;
+		if (rc && rc != UL_E_NOMEM && rc != UL_E_ABSENT)
+			fail_msg("%ld: %s", n, err.msg);
+	}
+	ul_run_release(&run);
+	content_gc(fixture, how.now_unix_s + 4 * HOUR_S, 0, true);
+	assert_true(image_is_whole(fixture, &app));
+	assert_int_equal(dir_count(store_path(fixture, "trash")), 0);
+}
+
 static void test_run__a_name_too_large_to_undo_stays(void **state)
 {
 	static const struct ul_rule all = { .all = true };
@@ -472,6 +505,7 @@ int main(void)
 		RUN(a_large_sweep_makes_several_folders),
 		RUN(names_that_refer_to_much_take_folders),
 		RUN(undo_brings_back_names_beside_lost_ones),
+		RUN(undo_without_memory_never_says_it_is_done),
 		RUN(a_name_too_large_to_undo_stays),
 		RUN(a_name_before_the_deletion_brings_content_back),
 		RUN(what_came_back_is_not_in_the_trash),
