@@ -340,8 +340,10 @@ static int content_read(struct ul_scan *scan, struct queue *queue, uint32_t at,
 /* What such a type promises has to be there. */
 static bool is_document(enum ul_media media)
 {
+	/* What schema 1 refers to is not followed, so nothing may go. */
 	return media == UL_MEDIA_MANIFEST || media == UL_MEDIA_INDEX ||
-	       media == UL_MEDIA_CONFIG || media == UL_MEDIA_CACHE_CONFIG;
+	       media == UL_MEDIA_SCHEMA1 || media == UL_MEDIA_CONFIG ||
+	       media == UL_MEDIA_CACHE_CONFIG;
 }
 
 static bool looks_like_json(struct ul_scan *scan, uint32_t at)

@@ -162,6 +162,23 @@ refused "stays now: too young, may go from" --store oci:copied gc --plan young.p
 ullage --store oci:copied gc --grace 0 --plan young.plan >/dev/null ||
 	fail "the plan with its own grace"
 
+# A Docker manifest of schema 1 names its layers in a way that is not followed.
+mkdir -p old/blobs/sha256 && cp skopeo-layout/oci-layout old/
+put() { # TEXT
+	echo "$1" >put && set -- "$(sha256sum <put | cut -c1-64)"
+	mv put "old/blobs/sha256/$1" && echo "sha256:$1"
+}
+layer=$(put "an old layer")
+text="{\"schemaVersion\":1,\"fsLayers\":[{\"blobSum\":\"$layer\"}]}"
+old=$(put "$text")
+echo "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":
+	\"application/vnd.docker.distribution.manifest.v1+json\",
+	\"digest\":\"$old\",\"size\":$((${#text} + 1))}]}" >old/index.json
+ullage --store oci:old gc --grace 0 --now --exclusive >said 2>&1 &&
+	fail "gc beside schema 1: $(cat said)"
+grep -q "Docker schema 1 manifest" said || fail "schema 1: $(cat said)"
+[ -e "old/blobs/sha256/${layer#sha256:}" ] || fail "the layer of schema 1 went"
+
 # Who may only read, and has a state directory with nothing in it, is told of
 # no database that cannot be read.
 if [ "$(id -u)" = 0 ]; then
