@@ -288,6 +288,18 @@ static int manifest_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
 	return 0;
 }
 
+/* Of no kind that we know: what it names, it may need. */
+static int unknown_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
+			const struct ul_buf *bytes, struct ul_arena *arena)
+{
+	struct ul_manifest_ref *refs;
+	size_t count;
+	int rc = ul_document_parse_refs(bytes->data, bytes->len, arena, &refs,
+					&count, scan->err);
+
+	return rc ? rc : set_refs(scan, queue, at, refs, count);
+}
+
 /* 0 taken, 1 no such document (why in *ret_why), negative: failed. */
 static int content_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
 			enum ul_media media, const struct ul_buf *bytes,
@@ -302,6 +314,8 @@ static int content_take(struct ul_scan *scan, struct queue *queue, uint32_t at,
 		rc = cache_config_take(scan, queue, at, bytes, &arena);
 	else
 		rc = manifest_take(scan, queue, at, bytes, &arena);
+	if (rc == UL_E_UNSUPPORTED && media == UL_MEDIA_OTHER)
+		rc = unknown_take(scan, queue, at, bytes, &arena);
 	if (rc == UL_E_NOMEM)
 		return rc;
 	if (!rc)

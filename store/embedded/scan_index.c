@@ -285,15 +285,19 @@ static int index_damaged(struct ul_scan *scan)
 static void index_taken(struct ul_scan *scan)
 {
 	struct ul_record *record = scan->record;
+	uint64_t hash = scan->view->roots_stamp.hash;
 	size_t i;
 
 	for (i = 0; i < record->object_count; i++) {
 		if (record->objects[i].is_named && !scan->objects[i].is_named)
 			image_named(scan, (uint32_t)i, false);
 	}
-	if (record->index_hash == scan->view->roots_stamp.hash)
+	/* One with more in it is read each time. */
+	if (scan->view->refusal)
+		hash = 0;
+	if (record->index_hash == hash)
 		return;
-	record->index_hash = scan->view->roots_stamp.hash;
+	record->index_hash = hash;
 	record->store_dirty = true;
 }
 
@@ -312,6 +316,21 @@ static int index_read(struct ul_scan *scan)
 	return rc;
 }
 
+/* Unknown means keep: what such a member names is not followed. */
+static int index_more(struct ul_scan *scan)
+{
+	struct ul_view *view = scan->view;
+	int rc = ul_layout_index_has_more(scan->index, scan->err);
+
+	if (rc <= 0)
+		return rc;
+	view->refusal = ul_arena_strdup(
+	    &view->arena, "index.json names blobs in a member that this "
+			  "version does not know; what they are for, only who "
+			  "wrote it can tell");
+	return view->refusal ? 0 : ul_err_nomem(scan->err);
+}
+
 int scan_index(struct ul_scan *scan)
 {
 	int rc = index_read(scan);
@@ -322,6 +341,8 @@ int scan_index(struct ul_scan *scan)
 		return rc;
 	if (scan->index)
 		rc = scan_entries(scan);
+	if (!rc && scan->index)
+		rc = index_more(scan);
 	if (rc)
 		return rc;
 	index_taken(scan);

@@ -12,6 +12,7 @@
 #include "store/limits.h"
 #include "store/oci/descriptor_json.h"
 #include "store/oci/json.h"
+#include "store/oci/ref_search.h"
 #include "store/oci/reference.h"
 
 /* An entry stands below the document and its array. */
@@ -144,6 +145,50 @@ int ul_layout_index_parse(const char *bytes, size_t len,
 	if (!rc)
 		*ret_index = ul_steal(index);
 	return rc;
+}
+
+static int entry_more(struct ul_ref_search *search, const json_t *entry,
+		      struct ul_err *err)
+{
+	const json_t *value;
+	const char *key;
+	int rc = 0;
+
+	json_object_foreach((json_t *)entry, key, value)
+	{
+		if (!rc && !ul_descriptor_knows(key))
+			rc = ul_ref_search_member(search, key, value, err);
+	}
+	return rc;
+}
+
+int ul_layout_index_has_more(const struct ul_layout_index *index,
+			     struct ul_err *err)
+{
+	ul_cleanup(ul_arena_release) struct ul_arena arena = UL_ARENA_INIT;
+	ul_cleanup(ul_ref_search_release) struct ul_ref_search search = {
+		.arena = &arena
+	};
+	struct ul_err found = UL_ERR_INIT;
+	const json_t *value;
+	const char *key;
+	size_t i;
+	int rc = 0;
+
+	json_object_foreach(index->document, key, value)
+	{
+		if (!rc && strcmp(key, "manifests") != 0)
+			rc = ul_ref_search_member(&search, key, value, &found);
+	}
+	json_array_foreach(index->manifests, i, value)
+	{
+		if (!rc)
+			rc = entry_more(&search, value, &found);
+	}
+	if (rc == UL_E_NOMEM)
+		return ul_err_nomem(err);
+	/* A digest that we cannot follow, or too many of them. */
+	return rc || search.len > 0;
 }
 
 struct ul_layout_index *ul_layout_index_new(void)

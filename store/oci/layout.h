@@ -52,6 +52,14 @@ const struct ul_layout_entry *
 ul_layout_index_entry(const struct ul_layout_index *index, size_t i);
 
 /*
+ * Whether anything but the entries looks like a descriptor: a member of the
+ * document, or of an entry, that we do not know. What it names may be needed
+ * by whoever wrote it. 1, 0; UL_E_NOMEM.
+ */
+int ul_layout_index_has_more(const struct ul_layout_index *index,
+			     struct ul_err *err);
+
+/*
  * What an entry goes by in records and on the command line: its name; its
  * digest where it has none. Other programs write what they like for a name: one
  * that looks like a digest, so that it would be taken for an entry without a

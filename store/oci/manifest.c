@@ -220,6 +220,22 @@ int ul_manifest_parse(const char *bytes, size_t len, const char *declared_type,
 	return rc;
 }
 
+int ul_document_parse_refs(const char *bytes, size_t len,
+			   struct ul_arena *arena,
+			   struct ul_manifest_ref **ret_refs, size_t *ret_count,
+			   struct ul_err *err)
+{
+	ul_cleanup(ul_json_freep) json_t *json = NULL;
+	ul_cleanup(ul_ref_search_release) struct ul_ref_search search = {
+		.arena = arena
+	};
+	int rc = ul_json_parse(bytes, len, UL_JSON_MAX_DEPTH, &json, err);
+
+	if (!rc)
+		rc = ul_ref_search_any(&search, json, err);
+	return rc ? rc : ul_ref_search_take(&search, ret_refs, ret_count, err);
+}
+
 static int descriptors_write(json_t *array,
 			     const struct ul_descriptor *descriptors,
 			     size_t count, struct ul_err *err)

@@ -61,6 +61,17 @@ int ul_manifest_parse(const char *bytes, size_t len, const char *declared_type,
 		      struct ul_err *err);
 
 /*
+ * All that looks like a descriptor in a JSON document of no kind that we know.
+ * Owner:   *ret_refs is in the arena.
+ * Returns: 0; UL_E_CORRUPT (no JSON object; a digest of an unknown algorithm);
+ *          UL_E_LIMIT as ul_manifest_parse(); UL_E_NOMEM.
+ */
+int ul_document_parse_refs(const char *bytes, size_t len,
+			   struct ul_arena *arena,
+			   struct ul_manifest_ref **ret_refs, size_t *ret_count,
+			   struct ul_err *err);
+
+/*
  * A manifest made from a config and layers, for archives that have none:
  * the same input always gives the same bytes (OCI manifest, no white space,
  * keys in fixed order). Every descriptor has its media type; annotations and

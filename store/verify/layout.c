@@ -395,6 +395,11 @@ static int document_look(struct verify_layout *verify, uint32_t at,
 	while (!rc && may_wait(verify, path));
 	node->is_hashed = rc >= 0;
 	node->is_bad = !rc;
+	/* Removed since it was looked at. */
+	if (rc == UL_E_ABSENT) {
+		node->is_here = node->is_bad = false;
+		rc = 0;
+	}
 	if (rc == UL_E_LIMIT) {
 		node->broken = "it is too long for a manifest";
 		rc = 0;

@@ -163,17 +163,24 @@ static int hollow_remove(struct verify *verify)
 	return rc;
 }
 
-/* A snapshot of a user that stands on it, however far down. */
-static bool is_stood_on(const struct verify *verify, const char *key)
+/*
+ * A snapshot of a user that stands on it, however far down. A chain that is
+ * longer than there are snapshots is a ring, in a damaged database: kept.
+ */
+static bool is_stood_on(const struct verify *verify, const char *key,
+			size_t depth)
 {
 	size_t i;
 
+	if (depth > verify->snapshots.len)
+		return true;
 	for (i = 0; i < verify->snapshots.len; i++) {
 		const struct ul_snapshot *child =
 		    &verify->snapshots.snapshots[i];
 
 		if (!strcmp(child->parent, key) &&
-		    (!child->is_unpacked || is_stood_on(verify, child->key)))
+		    (!child->is_unpacked ||
+		     is_stood_on(verify, child->key, depth + 1)))
 			return true;
 	}
 	return false;
@@ -196,7 +203,7 @@ static int changed_aside(struct verify *verify, const struct ul_mounts *mounts,
 	char dir[UL_SNAPSHOT_DIR_MAX];
 	int rc;
 
-	if (!snapshot || is_stood_on(verify, key) ||
+	if (!snapshot || is_stood_on(verify, key, 0) ||
 	    !ul_snapshot_dir_name(key, snapshot->is_unpacked, dir))
 		return 0;
 	/* I10: what cannot be known is kept. */

@@ -179,6 +179,36 @@ ullage --store oci:old gc --grace 0 --now --exclusive >said 2>&1 &&
 grep -q "Docker schema 1 manifest" said || fail "schema 1: $(cat said)"
 [ -e "old/blobs/sha256/${layer#sha256:}" ] || fail "the layer of schema 1 went"
 
+# Unknown means keep: what a document of an unknown kind names stays, however
+# deep; with an index that names more than its entries, nothing goes at all.
+rm -rf odd && mkdir -p odd/blobs/sha256
+echo '{"imageLayoutVersion":"1.0.0"}' >odd/oci-layout
+put() { # TEXT: a blob of it
+	echo "$1" >put && set -- "$(sha256sum <put | cut -c1-64)"
+	mv put "odd/blobs/sha256/$1" && echo "sha256:$1"
+}
+needed=$(put "named by a document of an unknown kind")
+unneeded=$(put "named by nothing")
+document=$(put "{\"x\":{\"y\":[{\"digest\":\"$needed\"}]}}")
+entry() { echo "{\"mediaType\":\"application/json\",\"digest\":\"$document\",\"size\":$(stat -c %s "odd/blobs/sha256/${document#sha256:}")${1:-}}"; }
+for more in "\"manifests\":[$(entry)],\"extra\":[{\"digest\":\"$unneeded\"}]" \
+	"\"manifests\":[$(entry ",\"extra\":{\"digest\":\"$unneeded\"}")]" \
+	"\"manifests\":[$(entry)],\"extra\":{\"digest\":\"sha384:$(printf "%096d" 7)\",\"size\":1}"; do
+	echo "{\"schemaVersion\":2,$more}" >odd/index.json
+	for _ in 1 2; do
+		ullage --store oci:odd gc -n --grace 0 >said 2>&1 && fail "gc -n: $more"
+		ullage --store oci:odd gc --grace 0 --now --exclusive >said 2>&1 &&
+			fail "gc: $more"
+		grep -q "index.json names blobs in a member" said || fail "$more: $(cat said)"
+		ullage --store oci:odd df >said 2>&1 || fail "df: $more: $(cat said)"
+	done
+	[ "$(ls odd/blobs/sha256 | wc -l)" = 3 ] || fail "$more: something went"
+done
+echo "{\"schemaVersion\":2,\"manifests\":[$(entry)],\"annotations\":{\"digest\":\"none\"}}" >odd/index.json
+ullage --store oci:odd gc --grace 0 --now --exclusive >said 2>&1 || fail "gc: $(cat said)"
+[ -e "odd/blobs/sha256/${needed#sha256:}" ] || fail "what an unknown document names went"
+[ -e "odd/blobs/sha256/${unneeded#sha256:}" ] && fail "what nothing names stayed: $(cat said)"
+
 # Who may only read, and has a state directory with nothing in it, is told of
 # no database that cannot be read.
 if [ "$(id -u)" = 0 ]; then

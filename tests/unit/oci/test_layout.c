@@ -428,11 +428,48 @@ static void test_layout__keys_of_names_are_never_digests(void **state)
 	key_expect("=", "==");
 }
 
+static void more_expect(const char *text, int expected)
+{
+	ul_cleanup(ul_layout_index_freep) struct ul_layout_index *index = NULL;
+	struct ul_err err = UL_ERR_INIT;
+	long n;
+	int rc = UL_E_NOMEM;
+
+	assert_int_equal(
+	    ul_layout_index_parse(text, strlen(text), &index, &err), 0);
+	for (n = 0; rc == UL_E_NOMEM; n++) {
+		ul_mem_countdown = n;
+		rc = ul_layout_index_has_more(index, &err);
+		ul_mem_countdown = -1;
+	}
+	assert_int_equal(rc, expected);
+}
+
+#define TEN "0123456789"
+#define SOME "\"digest\":\"sha256:" TEN TEN TEN TEN TEN TEN "0123\",\"size\":1"
+#define ONE "{\"mediaType\":\"a/b\"," SOME
+
+static void test_layout__knows_whether_more_is_named(void **state)
+{
+	(void)state;
+	more_expect("{\"manifests\":[]}", 0);
+	more_expect("{\"manifests\":[" ONE "}]}", 0);
+	more_expect("{\"manifests\":[" ONE
+		    ",\"annotations\":{\"digest\":\"x\"}}],"
+		    "\"annotations\":{\"a\":\"b\"},\"x\":[1,{\"y\":null}]}",
+		    0);
+	more_expect("{\"manifests\":[],\"x\":{" SOME "}}", 1);
+	more_expect("{\"manifests\":[],\"x\":[[{\"y\":{" SOME "}}]]}", 1);
+	more_expect("{\"manifests\":[" ONE ",\"x\":{" SOME "}}]}", 1);
+	more_expect("{\"manifests\":[],\"subject\":{" SOME "}}", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layout__keys_of_names_are_never_digests),
 		cmocka_unit_test(test_layout__keeps_what_it_does_not_know),
+		cmocka_unit_test(test_layout__knows_whether_more_is_named),
 		cmocka_unit_test(test_layout__finds_the_name),
 		cmocka_unit_test(test_layout__refuses_what_is_not_whole),
 		cmocka_unit_test(test_layout__refuses_every_prefix),
