@@ -77,6 +77,18 @@ fill() {
 	true
 }
 
+# xfs gives back what was removed in its own time (deferred inactivation): the
+# reserve is made where 128 MiB are free.
+room_wait() {
+	local tries
+	for tries in $(seq 100); do
+		[ $(($(stat -f -c '%a * %S' "$state"))) -ge $((128 << 20)) ] && return
+		sync -f "$state"
+		sleep 0.1
+	done
+	die "no room after the filling was removed"
+}
+
 used() { # of the store
 	sync -f "$mnt"
 	du -sx -B1 "$store" | cut -f1
@@ -212,6 +224,7 @@ run_case() { # FS KIND RESERVE
 	sound "after prune"
 
 	rm -rf "$top/fill"
+	room_wait
 	u gc --quiet >/dev/null || die "gc with room"
 	[ "$(stat -c %b "$state/ullage.reserve")" -ge 16384 ] ||
 		die "the reserve is not made again"
