@@ -82,6 +82,13 @@ static int record_one(struct ul_embedded *store, const char *key,
 	return rc ? rc : ul_embedded_change_commit(store, &tx, err);
 }
 
+/* Where SQLite failed, the record may have come about all the same: then the
+ * folder belongs to it, else the next collection takes it. */
+static bool may_be_recorded(int rc)
+{
+	return rc == UL_E_DB;
+}
+
 /* A failure that is no crash leaves nothing behind, unless it came so late
  * that the record is there: then so is its folder. */
 static void unplace(struct ul_embedded *store, const char *key, const char *dir)
@@ -147,7 +154,7 @@ static int prepare(struct ul_embedded *store, const char *key,
 	if (rc)
 		return rc;
 	rc = record_one(store, key, record, labels, err);
-	if (rc)
+	if (rc && !may_be_recorded(rc))
 		unplace(store, key, dir);
 	return rc;
 }
@@ -455,6 +462,7 @@ int ul_snapshot_adopt_layers(struct ul_embedded *store,
 		rc = layers_record(store, layers, count, err);
 	if (!rc)
 		return 0;
-	layers_unplace(store, layers, i);
+	if (!may_be_recorded(rc))
+		layers_unplace(store, layers, i);
 	return ul_err_wrap(err, "keeping unpacked layers");
 }
