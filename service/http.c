@@ -322,19 +322,6 @@ size_t ul_http_connections(const struct ul_http *http)
 	return http->connection_count;
 }
 
-const char *ul_exchange_query(const struct ul_exchange *exchange,
-			      const char *name)
-{
-	const char *value = NULL;
-	size_t len;
-
-	if (MHD_lookup_connection_value_n(
-		waiting_of(exchange)->connection, MHD_GET_ARGUMENT_KIND, name,
-		strlen(name), &value, &len) != MHD_YES)
-		return NULL;
-	return value ? value : "";
-}
-
 struct each {
 	bool (*each)(void *arg, const char *name, const char *value);
 	void *arg;
@@ -359,13 +346,6 @@ void ul_exchange_queries(const struct ul_exchange *exchange,
 
 	MHD_get_connection_values(waiting_of(exchange)->connection,
 				  MHD_GET_ARGUMENT_KIND, on_query, &all);
-}
-
-const char *ul_exchange_header(const struct ul_exchange *exchange,
-			       const char *name)
-{
-	return MHD_lookup_connection_value(waiting_of(exchange)->connection,
-					   MHD_HEADER_KIND, name);
 }
 
 static struct MHD_Response *response_make(const struct ul_http_answer *answer)

@@ -62,19 +62,12 @@ void ul_http_close(struct ul_http *http);
 
 size_t ul_http_connections(const struct ul_http *http);
 
-/* A parameter of the query, decoded, or NULL; "" where it has no value. */
-const char *ul_exchange_query(const struct ul_exchange *exchange,
-			      const char *name);
-
-/* All of them, in their order; false ends it. */
+/* The parameters of the query, decoded, in their order, "" where one has no
+ * value; false ends it. */
 void ul_exchange_queries(const struct ul_exchange *exchange,
 			 bool (*each)(void *arg, const char *name,
 				      const char *value),
 			 void *arg);
-
-/* A header, or NULL. */
-const char *ul_exchange_header(const struct ul_exchange *exchange,
-			       const char *name);
 
 struct ul_http_answer {
 	unsigned status;

@@ -72,6 +72,23 @@ void ul_task_free(struct ul_task *task)
 	free(task);
 }
 
+const char *ul_command_last_line(char *text)
+{
+	static const char prefix[] = "ullage: ";
+	size_t len = text ? strlen(text) : 0;
+	char *line;
+
+	while (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	if (!len)
+		return "";
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	return strncmp(line, prefix, sizeof prefix - 1)
+		   ? line
+		   : line + sizeof prefix - 1;
+}
+
 unsigned ul_task_refusal(int code)
 {
 	switch (code) {
@@ -109,22 +126,6 @@ unsigned ul_task_status(const struct ul_command_run *run)
 	return ul_task_refusal(run->error_code);
 }
 
-/* The last line of talk is the error: "ullage: MESSAGE". */
-static const char *last_line(char *talk)
-{
-	static const char prefix[] = "ullage: ";
-	size_t len = strlen(talk);
-	char *line;
-
-	while (len && talk[len - 1] == '\n')
-		talk[--len] = '\0';
-	line = strrchr(talk, '\n');
-	line = line ? line + 1 : talk;
-	return strncmp(line, prefix, sizeof prefix - 1)
-		   ? line
-		   : line + sizeof prefix - 1;
-}
-
 void ul_task_answer(struct ul_task *task)
 {
 	struct ul_http_answer answer = {
@@ -140,6 +141,6 @@ void ul_task_answer(struct ul_task *task)
 		return;
 	}
 	ul_exchange_refuse(task->exchange, answer.status, "%s",
-			   task->run.talk ? last_line(task->run.talk)
+			   task->run.talk ? ul_command_last_line(task->run.talk)
 					  : "out of memory");
 }

@@ -33,6 +33,12 @@ int ul_task_new(struct ul_service *service, struct ul_exchange *exchange,
 		struct ul_task **ret_task, struct ul_err *err);
 void ul_task_free(struct ul_task *task);
 
+/*
+ * The last line of what a command said, which is its sum or its error, without
+ * "ullage: ". Cuts newlines off the text; "" for NULL.
+ */
+const char *ul_command_last_line(char *text);
+
 /* The HTTP status that tells of a command's end. Pure. */
 unsigned ul_task_status(const struct ul_command_run *run);
 

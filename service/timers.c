@@ -17,6 +17,7 @@
 #include "service/config.h"
 #include "service/jobs.h"
 #include "service/schedule.h"
+#include "service/task.h"
 #include "service/workers.h"
 #include "store/db/db.h"
 #include "store/db/jobs.h"
@@ -61,23 +62,11 @@ static void arm(struct ul_timers *timers, int64_t earliest_unix_s)
 	ev_periodic_start(timers->options.loop, &timers->due);
 }
 
-/* The last line of what it said: the sum, or the error. */
-static const char *last_line(char *text)
-{
-	size_t len = text ? strlen(text) : 0;
-	char *line;
-
-	while (len && text[len - 1] == '\n')
-		text[--len] = '\0';
-	line = len ? strrchr(text, '\n') : NULL;
-	return line ? line + 1 : len ? text : "";
-}
-
 static void running_tell(struct running *running)
 {
 	bool is_bad = running->run.status != 0 && running->run.status != 3;
 	const char *line =
-	    last_line(is_bad ? running->run.talk : running->run.out);
+	    ul_command_last_line(is_bad ? running->run.talk : running->run.out);
 
 	if (running->work.is_cancelled)
 		return;

@@ -55,21 +55,6 @@ static struct ul_work *list_shift(struct list *list)
 	return work;
 }
 
-static bool list_remove(struct list *list, struct ul_work *work)
-{
-	struct ul_work **at = &list->first;
-
-	while (*at && *at != work)
-		at = &(*at)->next;
-	if (!*at)
-		return false;
-	*at = work->next;
-	if (!work->next)
-		list->end = at;
-	list->len--;
-	return true;
-}
-
 /* The next piece, or NULL: the pool is closed. Locked before and after. */
 static struct ul_work *next_wait(struct ul_workers *workers)
 {
@@ -203,16 +188,6 @@ int ul_workers_add(struct ul_workers *workers, struct ul_work *work,
 				    "too much is waiting to be done; try again "
 				    "later")
 		       : 0;
-}
-
-bool ul_workers_take_back(struct ul_workers *workers, struct ul_work *work)
-{
-	bool found;
-
-	pthread_mutex_lock(&workers->mutex);
-	found = list_remove(&workers->waiting, work);
-	pthread_mutex_unlock(&workers->mutex);
-	return found;
 }
 
 size_t ul_workers_waiting(struct ul_workers *workers)

@@ -48,10 +48,6 @@ int ul_workers_new(struct ev_loop *loop, const char *name,
 int ul_workers_add(struct ul_workers *workers, struct ul_work *work,
 		   struct ul_err *err);
 
-/* Take one back that waits: true, and done is not called. False: it is being
- * carried out, or was. */
-bool ul_workers_take_back(struct ul_workers *workers, struct ul_work *work);
-
 /* How many wait, and how many are being carried out. */
 size_t ul_workers_waiting(struct ul_workers *workers);
 size_t ul_workers_running(struct ul_workers *workers);

@@ -158,33 +158,6 @@ static void test_workers__take_no_more_than_may_wait(void **state)
 	fixture_release(&fixture);
 }
 
-static void test_workers__give_back_what_waits(void **state)
-{
-	static struct fixture fixture;
-	struct ul_err err = UL_ERR_INIT;
-	size_t i;
-
-	(void)state;
-	fixture_init(&fixture, 1, MANY, true);
-	pthread_mutex_lock(&fixture.gate);
-	for (i = 0; i < 5; i++)
-		ul_workers_add(fixture.workers, &fixture.pieces[i].work, &err);
-	/* The last one, then the end of the list is used again. */
-	assert_true(
-	    ul_workers_take_back(fixture.workers, &fixture.pieces[4].work));
-	assert_false(
-	    ul_workers_take_back(fixture.workers, &fixture.pieces[4].work));
-	assert_true(
-	    ul_workers_take_back(fixture.workers, &fixture.pieces[2].work));
-	ul_workers_add(fixture.workers, &fixture.pieces[5].work, &err);
-	fixture.left = 4;
-	pthread_mutex_unlock(&fixture.gate);
-	loop_run(fixture.loop);
-	for (i = 0; i < 6; i++)
-		assert_int_equal(fixture.pieces[i].dones, i != 2 && i != 4);
-	fixture_release(&fixture);
-}
-
 static void test_workers__call_back_all_when_they_end(void **state)
 {
 	static struct fixture fixture;
@@ -236,7 +209,6 @@ int main(void)
 		cmocka_unit_test(test_workers__run_each_piece_once),
 		cmocka_unit_test(test_workers__of_one_thread_are_a_queue),
 		cmocka_unit_test(test_workers__take_no_more_than_may_wait),
-		cmocka_unit_test(test_workers__give_back_what_waits),
 		cmocka_unit_test(test_workers__call_back_all_when_they_end),
 		cmocka_unit_test(test_workers__need_memory),
 	};
