@@ -80,17 +80,9 @@ static int pending_find(struct held *held, const struct ul_bits *without)
 
 static int decline(struct held *held, uint32_t at, const char *lease)
 {
-	const struct ul_object *object = &held->view->record.objects[at];
 	char reason[200];
-	const struct ul_plan_item item = {
-		.kind = object->kind,
-		.ns = object->ns,
-		.snapshotter = object->snapshotter,
-		.key = object->key,
-		.reason = reason,
-		.object = at,
-		.trash = SIZE_MAX,
-	};
+	const struct ul_plan_item item =
+	    ul_plan_item_of(held->view, at, reason);
 
 	snprintf(reason, sizeof reason, "held by lease %.150s", lease);
 	return ul_plan_add(held->plan, &held->plan->declined, &item, held->err);

@@ -141,10 +141,10 @@ static void decide_release(struct decide *decide)
 	free(decide->trash_at);
 }
 
-static struct ul_plan_item item_of(const struct decide *decide, uint32_t at,
-				   const char *reason)
+struct ul_plan_item ul_plan_item_of(const struct ul_view *view, uint32_t at,
+				    const char *reason)
 {
-	const struct ul_object *object = &decide->view->record.objects[at];
+	const struct ul_object *object = &view->record.objects[at];
 
 	return (struct ul_plan_item){
 		.kind = object->kind,
@@ -160,7 +160,8 @@ static struct ul_plan_item item_of(const struct decide *decide, uint32_t at,
 static int plan_remove(struct decide *decide, uint32_t image, uint32_t object,
 		       const char *reason)
 {
-	struct ul_plan_item item = item_of(decide, object, reason);
+	struct ul_plan_item item =
+	    ul_plan_item_of(decide->view, object, reason);
 
 	item.digest = decide->view->images[image].digest;
 	ul_bits_set(&decide->without, object);
@@ -171,7 +172,8 @@ static int plan_remove(struct decide *decide, uint32_t image, uint32_t object,
 static int plan_decline(struct decide *decide, uint32_t object,
 			const char *reason, int64_t not_before_unix_s)
 {
-	struct ul_plan_item item = item_of(decide, object, reason);
+	struct ul_plan_item item =
+	    ul_plan_item_of(decide->view, object, reason);
 
 	item.not_before_unix_s = not_before_unix_s;
 	return ul_plan_add(decide->plan, &decide->plan->declined, &item,
@@ -432,7 +434,8 @@ static uint64_t claim_bytes(struct decide *decide, uint32_t node)
 static int collect_file(struct decide *decide, const struct ul_view_file *file)
 {
 	struct ul_plan *plan = decide->plan;
-	struct ul_plan_item item = item_of(decide, file->object, "");
+	struct ul_plan_item item =
+	    ul_plan_item_of(decide->view, file->object, "");
 	uint32_t trash = decide->trash_at[file->object];
 	int rc;
 
@@ -517,7 +520,8 @@ static int collect_leases(struct decide *decide)
 		if (!view->leases[i].is_expired ||
 		    !saved_takes(decide, view->leases[i].object))
 			continue;
-		item = item_of(decide, view->leases[i].object, "");
+		item =
+		    ul_plan_item_of(decide->view, view->leases[i].object, "");
 		rc = ul_plan_add(decide->plan, &decide->plan->collect, &item,
 				 decide->err);
 	}

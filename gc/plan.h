@@ -81,6 +81,10 @@ int ul_plan_build(struct ul_view *view, const struct ul_plan_request *request,
 		  struct ul_plan *ret_plan, struct ul_err *err);
 void ul_plan_release(struct ul_plan *plan);
 
+/* An object of a view as an item without bytes; borrows from both. */
+struct ul_plan_item ul_plan_item_of(const struct ul_view *view, uint32_t at,
+				    const char *reason);
+
 /* Append an item with its text copied into the plan's arena. UL_E_NOMEM. */
 int ul_plan_add(struct ul_plan *plan, struct ul_plan_items *items,
 		const struct ul_plan_item *item, struct ul_err *err);
