@@ -32,6 +32,8 @@ struct ul_inflate {
 	size_t at, len;             /* packed[at..len) is not consumed yet */
 	struct inflate_state *gzip; /* owned; gzip only */
 	ZSTD_DCtx *zstd;            /* owned; zstd only */
+	uint64_t frame_bytes;       /* that came of this zstd frame */
+	uint64_t frame_says_bytes;  /* its header, ZSTD_CONTENTSIZE_... */
 	unsigned char packed[PACKED_BYTES];
 };
 
@@ -228,6 +230,23 @@ static int zstd_failed(size_t zstd_rc, struct ul_err *err)
 	}
 }
 
+/*
+ * libzstd 1.5 holds a frame to the length in its header where it decompresses
+ * it in one go, but not where its last block is empty and it comes in parts:
+ * the same bytes would be right or wrong by the size of the caller's buffer.
+ */
+static int zstd_frame_end(const struct ul_inflate *z, struct ul_err *err)
+{
+	if (z->frame_says_bytes == ZSTD_CONTENTSIZE_UNKNOWN ||
+	    z->frame_says_bytes == ZSTD_CONTENTSIZE_ERROR ||
+	    z->frame_says_bytes == z->frame_bytes)
+		return 0;
+	return ul_err_set(err, UL_E_CORRUPT,
+			  "zstd: %llu bytes where its header says %llu",
+			  (unsigned long long)z->frame_bytes,
+			  (unsigned long long)z->frame_says_bytes);
+}
+
 static int zstd_frame(struct ul_inflate *z, unsigned char *out, size_t size,
 		      size_t *ret_len, struct ul_err *err)
 {
@@ -236,11 +255,19 @@ static int zstd_frame(struct ul_inflate *z, unsigned char *out, size_t size,
 	bool input_is_over = z->at == z->len;
 	size_t rc;
 
+	if (!z->in_member) {
+		z->frame_bytes = 0;
+		z->frame_says_bytes =
+		    ZSTD_getFrameContentSize(z->packed + z->at, z->len - z->at);
+	}
 	rc = ZSTD_decompressStream(z->zstd, &plain, &packed);
 	if (ZSTD_isError(rc))
 		return zstd_failed(rc, err);
 	z->at = packed.pos;
 	z->in_member = rc != 0;
+	z->frame_bytes += plain.pos;
+	if (!rc && zstd_frame_end(z, err))
+		return err->code;
 	*ret_len = plain.pos;
 	if (input_is_over && z->in_member && plain.pos == 0)
 		return ul_err_set(err, UL_E_CORRUPT, "zstd: cut off");
